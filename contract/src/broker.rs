@@ -1,0 +1,102 @@
+//! Reaching RabbitMQ: every step has a deadline, and trying again has jitter.
+//!
+//! lapin's own recovery stays off: with it, confirms hang until a reconnect succeeds.
+//! Whoever holds a connection drops it on the first error and connects anew.
+
+use std::{str::FromStr, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
+use tokio::time::timeout;
+
+use crate::{
+    settings::{Settings, SettingsError},
+    topology,
+};
+
+/// How long a connect, with its handshake and the declarations, may take.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Seconds between heartbeats, unless the address says otherwise. A silent peer is
+/// noticed after two of them; the server's own default would take two minutes.
+const HEARTBEAT_SECONDS: u16 = 10;
+
+/// The code of "something with this name exists and is different" (AMQP 0-9-1, §1.2).
+const PRECONDITION_FAILED: u16 = 406;
+
+/// Why the broker can't be used now.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// It did not answer in time.
+    #[error("RabbitMQ did not answer within {} s", CONNECT_DEADLINE.as_secs())]
+    Deadline,
+    /// Our queues or exchanges are there with other arguments.
+    #[error(
+        "RabbitMQ has an exchange or a queue of ours with other arguments ({0}): let it drain, \
+         delete it (rabbitmqctl delete_queue NAME), and it is declared anew"
+    )]
+    Topology(String),
+    /// Anything else that goes wrong on the way.
+    #[error("RabbitMQ: {0}")]
+    Amqp(#[from] lapin::Error),
+}
+
+/// Where the broker is, and what we are called there.
+#[derive(Clone)]
+pub struct Broker {
+    uri: AMQPUri,
+    name: &'static str,
+}
+
+impl Broker {
+    /// Reads `AMQP_URL`; `name` is what RabbitMQ shows for the connection.
+    ///
+    /// # Errors
+    /// When it is missing or malformed. Its text is never shown: it can hold a password.
+    pub fn from_settings(settings: &Settings, name: &'static str) -> Result<Self, SettingsError> {
+        const REMEDY: &str = "give amqp://user:password@host:5672/vhost (amqps:// for TLS)";
+        let url = settings.required_secret("AMQP_URL", REMEDY)?;
+        let mut uri = AMQPUri::from_str(url.expose())
+            .map_err(|_| SettingsError::new("AMQP_URL", "is malformed", REMEDY))?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        Ok(Self { uri, name })
+    }
+
+    /// Connects and declares the topology.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; try again after a pause of [`retry_pauses`].
+    pub async fn connect(&self) -> Result<Connection, BrokerError> {
+        let attempt = async {
+            let properties = ConnectionProperties::default().with_connection_name(self.name.into());
+            let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
+            topology::declare(&connection).await?;
+            Ok(connection)
+        };
+        match timeout(CONNECT_DEADLINE, attempt).await {
+            Err(_) => Err(BrokerError::Deadline),
+            Ok(Err(error)) => Err(classified(error)),
+            Ok(Ok(connection)) => Ok(connection),
+        }
+    }
+}
+
+fn classified(error: lapin::Error) -> BrokerError {
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(amqp) if amqp.get_id() == PRECONDITION_FAILED => {
+            BrokerError::Topology(amqp.get_message().to_string())
+        }
+        _ => BrokerError::Amqp(error),
+    }
+}
+
+/// The pauses between attempts to reach a server, without end: from 0.1 s, doubling up to
+/// 5 s, each with jitter so that many processes do not come back in step.
+pub fn retry_pauses() -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

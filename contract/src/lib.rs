@@ -1,0 +1,20 @@
+//! What `ingest` and `worker` promise each other, and nothing else.
+//!
+//! A thing is in here only if both sides must agree on it: the [`envelope`] that
+//! crosses the broker and the [`kind`] it is routed by, the [`signature`] that lets a
+//! webhook in, the [`topology`] of exchanges and queues, and how a process of ours
+//! reads its [`settings`], reaches the [`broker`], reports ([`telemetry`]), says how
+//! it is ([`health`]) and stops ([`lifecycle`]).
+//!
+//! Architecture invariant: this crate knows no payload. What a webhook *means* is the
+//! worker's business alone.
+
+pub mod broker;
+pub mod envelope;
+pub mod health;
+pub mod kind;
+pub mod lifecycle;
+pub mod settings;
+pub mod signature;
+pub mod telemetry;
+pub mod topology;
