@@ -114,7 +114,8 @@ impl Hints {
 
 /// A webhook with all that the worker needs to know about it.
 ///
-/// Only [`Envelope::seal`] (from a verified body) and [`Envelope::open`] (from the wire) make one.
+/// Only [`Envelope::seal`] (from a verified body), [`Envelope::open`] (from the wire) and
+/// [`Envelope::recall`] (from the archive) make one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Envelope {
@@ -134,7 +135,7 @@ pub struct Envelope {
 }
 
 /// A message on our queues that is no envelope of ours.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// A newer ingest wrote it.
     #[error("its envelope has version {0}, and this worker reads up to {VERSION}: upgrade the worker")]
@@ -164,6 +165,19 @@ impl Envelope {
         let id = WebhookId::of(&kind, &body);
         let received_at = to_millisecond(received_at);
         Self { id, kind, received_at, verified_by: by.to_string(), hints, body }
+    }
+
+    /// A webhook as the archive keeps it.
+    #[must_use]
+    pub fn recall(
+        id: WebhookId,
+        kind: Kind,
+        received_at: OffsetDateTime,
+        verified_by: String,
+        hints: Hints,
+        body: Bytes,
+    ) -> Self {
+        Self { id, kind, received_at, verified_by, hints, body }
     }
 
     /// The AMQP properties that carry everything but the body.

@@ -1,1 +1,21 @@
-//! stub
+//! The worker: the memory and the hands.
+//!
+//! In the order in which data walks through it: [`consume`] takes deliveries, [`store`]
+//! runs the one transaction that archives ([`archive`]), decodes ([`decode`]), projects
+//! ([`project`]) and owes ([`effects`]); beside it the dispatcher of [`effects`] calls
+//! [`kapso`].
+
+pub mod archive;
+pub mod consume;
+pub mod decode;
+pub mod effects;
+pub mod event;
+pub mod fault;
+mod figures;
+pub mod kapso;
+pub mod project;
+pub mod run;
+pub mod schema;
+pub mod settings;
+pub mod store;
+pub mod tools;

@@ -1,0 +1,88 @@
+//! The archive: every authenticated webhook, byte for byte (`webhooks`), what could not be
+//! projected of it (`dead_letters`), and the slow lane that works on what is pending.
+
+pub mod dead_letters;
+mod partitions;
+pub(crate) mod pending;
+pub mod slow_lane;
+
+pub use partitions::Partitions;
+
+use contract::envelope::{Envelope, Hints};
+use sqlx::{PgConnection, types::Json};
+use std::collections::BTreeMap;
+
+use crate::event::Dialect;
+
+/// What became of a webhook at the moment it is archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Its events are projected in the same transaction.
+    Projected,
+    /// The slow lane will project it.
+    Pending,
+    /// The whole of it is a dead letter, made in the same transaction.
+    Dead,
+}
+
+impl Disposition {
+    /// As figures and logs name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Projected => "projected",
+            Self::Pending => "pending",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// A webhook on its way into the archive.
+pub struct Entry<'a> {
+    /// The webhook.
+    pub webhook: &'a Envelope,
+    /// Its dialect, where it has been decoded.
+    pub dialect: Option<Dialect>,
+    /// What became of it.
+    pub disposition: Disposition,
+}
+
+/// Archives webhooks; those that are there already stay as they are.
+///
+/// # Errors
+/// When Postgres refuses or is away.
+pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Result<()> {
+    // No conflict target: what is unique is unique within its partition.
+    const INSERT: &str =
+        "INSERT INTO webhooks (id, received_at, kind, dialect, headers, verified_by, body, projected_at, dead_at)
+         SELECT id, received_at, kind, dialect, headers, verified_by, body,
+                CASE disposition WHEN 'projected' THEN now() END, CASE disposition WHEN 'dead' THEN now() END
+         FROM UNNEST($1::bytea[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::bytea[], $8::text[])
+         AS new (id, received_at, kind, dialect, headers, verified_by, body, disposition)
+         ON CONFLICT DO NOTHING";
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let all = || entries.iter();
+    sqlx::query(INSERT)
+        .bind(all().map(|entry| entry.webhook.id.as_bytes()).collect::<Vec<_>>())
+        .bind(all().map(|entry| entry.webhook.received_at).collect::<Vec<_>>())
+        .bind(all().map(|entry| storable(entry.webhook.kind.as_str())).collect::<Vec<_>>())
+        .bind(all().map(|entry| entry.dialect.map(Dialect::name)).collect::<Vec<_>>())
+        .bind(all().map(|entry| headers(&entry.webhook.hints)).collect::<Vec<_>>())
+        .bind(all().map(|entry| entry.webhook.verified_by.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|entry| entry.webhook.body.as_ref()).collect::<Vec<_>>())
+        .bind(all().map(|entry| entry.disposition.name()).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+fn headers(hints: &Hints) -> Json<BTreeMap<String, String>> {
+    Json(hints.iter().map(|(name, value)| (name.to_owned(), storable(value))).collect())
+}
+
+/// Postgres refuses U+0000 in a text.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}

@@ -1,0 +1,166 @@
+//! The customer's guide: `{event_type, conversation_id, message_id, timestamp, payload}`.
+//!
+//! `message_id` and `timestamp` may be missing. The guide does not show the payloads of
+//! `message.failed`, `contact.*` and `conversation.*`; the likely fields are read there.
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::{
+    Decoded, Undecodable,
+    instant::instant,
+    json::{filled, phone_number, text},
+};
+use crate::event::{
+    Contact, ContactNames, Conversation, Dialect, Direction, Event, Fact, Message, Moment, Progress, Status,
+};
+
+/// The parts of a webhook that its event is told from.
+struct Parts<'a> {
+    body: &'a Value,
+    payload: &'a Value,
+    received_at: OffsetDateTime,
+}
+
+/// Decodes a body of the guide.
+pub(super) fn decode(body: &Value, received_at: OffsetDateTime) -> Decoded {
+    let parts = Parts { body, payload: body.get("payload").unwrap_or(&Value::Null), received_at };
+    let kind = text(body, "event_type").unwrap_or_default();
+    let mut decoded = Decoded { dialect: Some(Dialect::Guide), ..Decoded::default() };
+    let facts = match kind.as_str() {
+        "message.received" => Ok(parts.received()),
+        "message.sent" => Ok(parts.status(Progress::Sent)),
+        "message.delivered" => Ok(parts.status(Progress::Delivered)),
+        "message.read" => Ok(parts.status(Progress::Read)),
+        "message.failed" => Ok(parts.status(Progress::Failed)),
+        "conversation.status_changed" => parts.conversation_changed(),
+        "contact.created" => parts.contact(instant(body, "timestamp")),
+        "contact.updated" => parts.contact(None),
+        _ => {
+            decoded.not_understood = true;
+            return decoded;
+        }
+    };
+    match facts {
+        Ok(facts) => decoded.events.extend(facts.into_iter().map(|(at, fact)| Event { item: 0, at, fact })),
+        Err(reason) => decoded.undecodable.push(Undecodable { item: None, reason }),
+    }
+    decoded
+}
+
+/// What one webhook tells, or why nothing can be told.
+type Facts = Result<Vec<(Moment, Fact)>, String>;
+
+impl Parts<'_> {
+    /// When the event happened.
+    fn event_at(&self) -> Moment {
+        let own = instant(self.body, "timestamp").or_else(|| instant(self.payload, "timestamp"));
+        Moment::new(own, self.received_at)
+    }
+
+    /// When the message was written: the payload knows better than the event.
+    fn written_at(&self) -> Moment {
+        let own = instant(self.payload, "timestamp").or_else(|| instant(self.body, "timestamp"));
+        Moment::new(own, self.received_at)
+    }
+
+    fn message_names(&self) -> Vec<String> {
+        let in_payload = || text(self.payload, "message_id").or_else(|| text(self.payload, "id"));
+        text(self.body, "message_id").or_else(in_payload).into_iter().collect()
+    }
+
+    fn conversation_id(&self) -> Option<String> {
+        text(self.body, "conversation_id").or_else(|| text(self.payload, "conversation_id"))
+    }
+
+    /// The object that describes the contact: the payload's `contact`, or the payload itself.
+    fn payload_contact(&self) -> &Value {
+        filled(self.payload, "contact").unwrap_or(self.payload)
+    }
+
+    fn received(&self) -> Vec<(Moment, Fact)> {
+        let written_at = self.written_at();
+        let described = filled(self.payload, "contact").unwrap_or(&Value::Null);
+        let from = phone_number(self.payload, "from");
+        let contact = ContactNames {
+            phone_number: from.or_else(|| phone_number(described, "phone_number")),
+            bsuid: None,
+            kapso_id: text(described, "id"),
+        };
+        let message = Message {
+            names: self.message_names(),
+            direction: Some(Direction::Inbound),
+            conversation: self.conversation_id(),
+            contact: contact.clone(),
+            kind: text(self.payload, "message_type"),
+            body: text(self.payload, "content"),
+            media: filled(self.payload, "media").map(Value::to_string),
+            context: filled(self.payload, "context").map(Value::to_string),
+            written_now: true,
+            ..Message::default()
+        };
+        let mut facts = vec![(written_at, Fact::Message(message))];
+        if let Some(id) = self.conversation_id() {
+            let last_active_at = written_at.timed.then_some(written_at.at);
+            let conversation =
+                Conversation { id, contact: contact.clone(), last_active_at, ..Default::default() };
+            facts.push((written_at, Fact::Conversation(conversation)));
+        }
+        if !contact.ids().is_empty() {
+            let name = text(described, "display_name").or_else(|| text(described, "name"));
+            let contact = Contact { names: contact, name, created_at: None };
+            facts.push((written_at, Fact::Contact(contact)));
+        }
+        facts
+    }
+
+    fn status(&self, progress: Progress) -> Vec<(Moment, Fact)> {
+        let at = self.event_at();
+        let error = filled(self.payload, "error")
+            .or_else(|| filled(self.payload, "errors"))
+            .map(Value::to_string)
+            .or_else(|| text(self.payload, "error").map(|message| Value::String(message).to_string()));
+        let message = Message {
+            names: self.message_names(),
+            direction: Some(Direction::Outbound),
+            conversation: self.conversation_id(),
+            contact: ContactNames { phone_number: phone_number(self.payload, "to"), ..Default::default() },
+            kind: text(self.payload, "message_type"),
+            body: text(self.payload, "content"),
+            ..Message::default()
+        };
+        let status = Status {
+            names: self.message_names(),
+            progress,
+            details: None,
+            error: error.filter(|_| progress == Progress::Failed),
+        };
+        vec![(at, Fact::Message(message)), (at, Fact::Status(status))]
+    }
+
+    fn conversation_changed(&self) -> Facts {
+        let id = self.conversation_id().ok_or("the event names no conversation_id")?;
+        let status = text(self.payload, "status");
+        let conversation = Conversation { id, status, ..Conversation::default() };
+        Ok(vec![(self.event_at(), Fact::Conversation(conversation))])
+    }
+
+    fn contact(&self, created_at: Option<OffsetDateTime>) -> Facts {
+        let described = self.payload_contact();
+        let names = ContactNames {
+            phone_number: phone_number(described, "phone_number")
+                .or_else(|| phone_number(self.payload, "from")),
+            bsuid: None,
+            kapso_id: text(described, "id").or_else(|| text(self.payload, "contact_id")),
+        };
+        if names.ids().is_empty() {
+            return Err(
+                "the event names no contact: neither payload.contact.id nor a phone_number".to_owned()
+            );
+        }
+        let name = text(described, "display_name").or_else(|| text(described, "name"));
+        let created_at = instant(described, "created_at").or(created_at);
+        let contact = Contact { names, name, created_at };
+        Ok(vec![(self.event_at(), Fact::Contact(contact))])
+    }
+}

@@ -1,0 +1,48 @@
+//! What Buzón owes the outside world, and how it is performed.
+//!
+//! Two roles. The *outbox* is written by the projection, in the transaction that stores a
+//! message: [`Policy`] decides (pure) what is owed, [`outbox`] writes it. The *dispatcher*
+//! ([`dispatcher`]) performs: it leases an effect and commits the attempt ([`lease`]), lets
+//! the request leave, judges the answer by one table ([`outcome`], pure), and records it
+//! ([`record`]).
+//!
+//! Architecture invariant: nothing else calls Kapso's API. A request leaves only over an
+//! attempt that is committed, and one whose end nobody saw is never repeated.
+
+pub mod dispatcher;
+mod lane;
+mod lease;
+pub mod outbox;
+mod outcome;
+mod owed;
+mod record;
+mod rules;
+
+pub use owed::{Owed, Policy, Refusal, State};
+pub use rules::{Rule, Rules};
+
+/// What can be owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectKind {
+    /// Send a text to the contact.
+    SendText,
+    /// Mark the message as read.
+    MarkRead,
+}
+
+impl EffectKind {
+    /// As the table has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SendText => "send_text",
+            Self::MarkRead => "mark_read",
+        }
+    }
+
+    /// From the table.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::SendText, Self::MarkRead].into_iter().find(|kind| kind.name() == name)
+    }
+}

@@ -1,0 +1,255 @@
+//! What a received message owes. Pure.
+
+use std::fmt;
+
+use time::{Duration, OffsetDateTime};
+
+use super::{EffectKind, Rules, lane::Lane};
+use crate::{kapso::ApiStyle, project::Received};
+
+/// Messages older than this are not marked as read.
+const MARK_MAX_AGE: Duration = Duration::hours(24);
+
+/// The origin of messages that Kapso imported when a number was connected.
+const HISTORY_SYNC: &str = "history_sync";
+/// The origin of messages that a person wrote in the phone's app.
+const BUSINESS_APP: &str = "business_app";
+
+/// What decides about effects.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Why nothing is sent at all, if so.
+    pub off: Option<&'static str>,
+    /// Which texts are answered.
+    pub rules: Rules,
+    /// Messages older than this are not answered.
+    pub reply_max_age: Duration,
+    /// Our number, for events that do not name it.
+    pub phone_number_id: Option<String>,
+    /// The API that is called: it says what a request must name.
+    pub api: ApiStyle,
+}
+
+/// An effect that is owed, or the record of why it is not.
+#[derive(Clone, Debug)]
+pub struct Owed {
+    /// What.
+    pub kind: EffectKind,
+    /// Pending, or refused from the start.
+    pub state: State,
+    /// The message that causes it.
+    pub message_id: String,
+    /// Its conversation.
+    pub conversation_id: Option<String>,
+    /// Our number.
+    pub phone_number_id: Option<String>,
+    /// Whom it goes to.
+    pub recipient: Option<String>,
+    /// What it goes through.
+    pub lane: Lane,
+    /// The text of a reply.
+    pub body: Option<String>,
+    /// The rule that owes a reply.
+    pub rule: Option<String>,
+    /// It is not performed after this.
+    pub expires_at: OffsetDateTime,
+}
+
+/// Whether an effect is to be performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is.
+    Pending,
+    /// It is not, and this is why.
+    Refused(Refusal),
+}
+
+/// Why an effect is not performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing is sent at all.
+    Off(&'static str),
+    /// The message comes from an import or from the phone's app.
+    Origin(&'static str),
+    /// The message is too old.
+    TooOld(Duration),
+    /// The API can't be told what to act on.
+    NotAddressable(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off(why) => f.write_str(why),
+            Self::Origin(origin) => write!(f, "the message's origin is {origin}"),
+            Self::TooOld(limit) => write!(f, "the message is older than {} minutes", limit.whole_minutes()),
+            Self::NotAddressable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Policy {
+    /// What a received message owes, in the order in which it is to be performed.
+    #[must_use]
+    pub fn owe(&self, message: &Received, now: OffsetDateTime) -> Vec<Owed> {
+        let reply = message.body.as_deref().and_then(|text| self.rules.answer(text)).map(|rule| {
+            let mut reply = self.owed(EffectKind::SendText, message, now);
+            reply.body = Some(rule.reply.clone());
+            reply.rule = Some(rule.name.clone());
+            reply
+        });
+        reply.into_iter().chain([self.owed(EffectKind::MarkRead, message, now)]).collect()
+    }
+
+    fn owed(&self, kind: EffectKind, message: &Received, now: OffsetDateTime) -> Owed {
+        let phone_number_id = message.phone_number_id.clone().or_else(|| self.phone_number_id.clone());
+        let lane = Lane::of(
+            phone_number_id.as_deref(),
+            message.contact_id.as_deref(),
+            message.conversation_id.as_deref(),
+            &message.message_id,
+        );
+        let mut owed = Owed {
+            kind,
+            state: State::Pending,
+            message_id: message.message_id.clone(),
+            conversation_id: message.conversation_id.clone(),
+            phone_number_id,
+            recipient: message.recipient.clone(),
+            lane,
+            body: None,
+            rule: None,
+            expires_at: self.expires_at(kind, message),
+        };
+        if let Some(refusal) = self.refusal(&owed, message, now) {
+            owed.state = State::Refused(refusal);
+        }
+        owed
+    }
+
+    /// A message is as old as the earlier of its own time and its arrival says.
+    fn expires_at(&self, kind: EffectKind, message: &Received) -> OffsetDateTime {
+        message.at.at.min(message.received_at).saturating_add(self.max_age(kind))
+    }
+
+    fn max_age(&self, kind: EffectKind) -> Duration {
+        match kind {
+            EffectKind::SendText => self.reply_max_age,
+            EffectKind::MarkRead => MARK_MAX_AGE,
+        }
+    }
+
+    fn refusal(&self, owed: &Owed, message: &Received, now: OffsetDateTime) -> Option<Refusal> {
+        if let Some(why) = self.off {
+            return Some(Refusal::Off(why));
+        }
+        let origin = message.origin.as_deref();
+        if origin == Some(HISTORY_SYNC) {
+            return Some(Refusal::Origin(HISTORY_SYNC));
+        }
+        if owed.kind == EffectKind::SendText && origin == Some(BUSINESS_APP) {
+            return Some(Refusal::Origin(BUSINESS_APP));
+        }
+        if owed.expires_at < now {
+            return Some(Refusal::TooOld(self.max_age(owed.kind)));
+        }
+        self.api.unaddressable(owed).map(Refusal::NotAddressable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Moment;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 12:00 UTC);
+
+    fn policy() -> Policy {
+        Policy {
+            off: None,
+            rules: Rules::default(),
+            reply_max_age: Duration::minutes(15),
+            phone_number_id: Some("2077".to_owned()),
+            api: ApiStyle::Conversation,
+        }
+    }
+
+    fn received(age: Duration) -> Received {
+        Received {
+            message_id: "msg-1".to_owned(),
+            at: Moment { at: NOW - age, timed: true },
+            received_at: NOW,
+            conversation_id: Some("conv-1".to_owned()),
+            contact_id: Some("569".to_owned()),
+            recipient: Some("569".to_owned()),
+            phone_number_id: None,
+            origin: None,
+            body: Some("¡Ayuda!".to_owned()),
+        }
+    }
+
+    fn states(policy: &Policy, message: &Received) -> Vec<(EffectKind, State)> {
+        policy.owe(message, NOW).into_iter().map(|owed| (owed.kind, owed.state)).collect()
+    }
+
+    use EffectKind::{MarkRead, SendText};
+
+    #[test]
+    fn a_keyword_owes_a_reply_and_every_message_a_mark() {
+        let owed = policy().owe(&received(Duration::ZERO), NOW);
+        let kinds: Vec<_> = owed.iter().map(|owed| (owed.kind, owed.state.clone())).collect();
+        assert_eq!(kinds, [(SendText, State::Pending), (MarkRead, State::Pending)]);
+        assert_eq!(owed.first().and_then(|reply| reply.body.as_deref()), Some("¿En qué puedo ayudarte?"));
+        assert!(owed.iter().all(|owed| owed.lane.id == "2077/569"));
+        let silent = Received { body: Some("hola".to_owned()), ..received(Duration::ZERO) };
+        assert_eq!(states(&policy(), &silent), [(MarkRead, State::Pending)]);
+    }
+
+    #[test]
+    fn late_is_not_helpful() {
+        let limit = Duration::minutes(15);
+        let refused = State::Refused(Refusal::TooOld(limit));
+        assert_eq!(states(&policy(), &received(limit)).first(), Some(&(SendText, State::Pending)));
+        let late = received(limit + Duration::SECOND);
+        assert_eq!(states(&policy(), &late), [(SendText, refused), (MarkRead, State::Pending)]);
+        let day_old = states(&policy(), &received(Duration::hours(25)));
+        assert!(day_old.iter().all(|(_, state)| matches!(state, State::Refused(Refusal::TooOld(_)))));
+        // A clock that runs ahead makes nothing younger than its arrival.
+        let ahead = Received { received_at: NOW - Duration::hours(1), ..received(-Duration::hours(1)) };
+        assert!(matches!(states(&policy(), &ahead).first(), Some((SendText, State::Refused(_)))));
+    }
+
+    #[test]
+    fn imports_and_the_phone_app_are_not_answered() {
+        let origin = |origin: &str| Received { origin: Some(origin.to_owned()), ..received(Duration::ZERO) };
+        let refused = |origin| State::Refused(Refusal::Origin(origin));
+        assert_eq!(
+            states(&policy(), &origin(HISTORY_SYNC)),
+            [(SendText, refused(HISTORY_SYNC)), (MarkRead, refused(HISTORY_SYNC))]
+        );
+        assert_eq!(
+            states(&policy(), &origin(BUSINESS_APP)).first(),
+            Some(&(SendText, refused(BUSINESS_APP)))
+        );
+    }
+
+    #[test]
+    fn what_would_have_been_sent_is_recorded() {
+        let off = Policy { off: Some("BUZON_EFFECTS is off"), ..policy() };
+        let owed = off.owe(&received(Duration::ZERO), NOW);
+        assert_eq!(owed.len(), 2);
+        assert!(owed.iter().all(|owed| owed.state == State::Refused(Refusal::Off("BUZON_EFFECTS is off"))));
+        assert!(owed.first().is_some_and(|reply| reply.body.is_some()));
+    }
+
+    #[test]
+    fn what_the_api_can_not_address_is_refused() {
+        let unnamed = Received {
+            conversation_id: None,
+            message_id: "webhook:00:0".to_owned(),
+            ..received(Duration::ZERO)
+        };
+        let states = states(&policy(), &unnamed);
+        assert!(states.iter().all(|(_, state)| matches!(state, State::Refused(Refusal::NotAddressable(_)))));
+    }
+}

@@ -1,0 +1,130 @@
+//! Recording how an attempt ended. A reply that went out becomes a message of ours in the
+//! same transaction.
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::{EffectKind, lease::Leased, outcome::Outcome};
+use crate::{
+    event::{ContactNames, Dialect, Direction, Event, Fact, Message, Moment},
+    project::{self, Lock, ProjectError, Source, Sourced},
+};
+
+/// Records an outcome. It may come late: an effect whose lease ran out meanwhile is
+/// unknown, and then the truth is still better.
+pub(super) async fn outcome(
+    pool: &PgPool,
+    effect: &Leased,
+    http_status: Option<u16>,
+    outcome: &Outcome,
+) -> sqlx::Result<()> {
+    let mut lock = Lock::Shared;
+    loop {
+        let mut tx = pool.begin().await?;
+        project::lock(&mut tx, lock).await?;
+        attempt(&mut tx, effect, http_status, outcome).await?;
+        if settle(&mut tx, effect, outcome).await? == 0 {
+            // Another attempt has been allowed meanwhile; this one is history.
+            return tx.commit().await;
+        }
+        match reply(&mut tx, effect, outcome, lock).await {
+            Ok(()) => return tx.commit().await,
+            Err(ProjectError::NeedsExclusive) => {
+                tx.rollback().await?;
+                lock = Lock::Exclusive;
+            }
+            Err(ProjectError::Database(error)) => return Err(error),
+        }
+    }
+}
+
+async fn attempt(
+    tx: &mut PgConnection,
+    effect: &Leased,
+    http_status: Option<u16>,
+    outcome: &Outcome,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE effect_attempts SET finished_at = now(), http_status = $3, outcome = $4
+         WHERE effect_id = $1 AND attempt = $2",
+    )
+    .bind(effect.id)
+    .bind(effect.attempt)
+    .bind(http_status.map(i32::from))
+    .bind(told(outcome))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn settle(tx: &mut PgConnection, effect: &Leased, outcome: &Outcome) -> sqlx::Result<u64> {
+    let (state, pause) = match outcome {
+        Outcome::Done(_) => ("done", 0.0),
+        Outcome::Again(pause, _) => ("pending", pause.as_secs_f64()),
+        Outcome::Discarded(_) => ("discarded", 0.0),
+        Outcome::Unknown(_) => ("unknown", 0.0),
+    };
+    let settled = sqlx::query(
+        "UPDATE effects SET state = $3, lease = NULL, outcome = $4,
+            settled_at = CASE WHEN $3 <> 'pending' THEN now() END,
+            next_at = now() + make_interval(secs => $5)
+         WHERE id = $1 AND attempts = $2 AND state IN ('pending', 'unknown')",
+    )
+    .bind(effect.id)
+    .bind(effect.attempt)
+    .bind(state)
+    .bind(told(outcome))
+    .bind(pause)
+    .execute(tx)
+    .await?;
+    Ok(settled.rows_affected())
+}
+
+fn told(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Done(_) => "done",
+        Outcome::Again(_, why) | Outcome::Discarded(why) | Outcome::Unknown(why) => why,
+    }
+}
+
+/// Projects the message that a reply became, as far as the outbox knows it.
+async fn reply(
+    tx: &mut PgConnection,
+    effect: &Leased,
+    outcome: &Outcome,
+    lock: Lock,
+) -> Result<(), ProjectError> {
+    let (EffectKind::SendText, Outcome::Done(names)) = (effect.kind, outcome) else {
+        return Ok(());
+    };
+    if names.is_empty() {
+        return Ok(());
+    }
+    let now = OffsetDateTime::now_utc();
+    let message = Message {
+        names: names.clone(),
+        direction: Some(Direction::Outbound),
+        conversation: effect.conversation_id.clone(),
+        contact: ContactNames::of_recipient(effect.recipient.as_deref()),
+        phone_number_id: effect.phone_number_id.clone(),
+        kind: Some("text".to_owned()),
+        body: effect.body.clone(),
+        written_now: true,
+        ..Message::default()
+    };
+    // Noted on arrival: what Kapso says of the message's time is better.
+    let at = Moment { at: now, timed: false };
+    let event = Event { item: 0, at, fact: Fact::Message(message) };
+    let source = Source::Effect(effect.id);
+    let sourced = Sourced { source, received_at: now, dialect: Dialect::Outbox, event };
+    project::project(tx, &[sourced], lock).await?;
+    sqlx::query(
+        "UPDATE effects SET sent_message_id = COALESCE(
+            (SELECT id FROM message_aliases WHERE alias = $2), $2) WHERE id = $1",
+    )
+    .bind(effect.id)
+    .bind(names.first())
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Whose fault a failure is: the data's, or the world's.
+
+/// What kept a webhook from being stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Postgres refused what is in it; trying again changes nothing.
+    #[error("the data was refused: {0}")]
+    Data(String),
+    /// Anything else. It is nobody's fault here, and passes.
+    #[error("the database: {0}")]
+    Outage(String),
+}
+
+impl From<sqlx::Error> for Fault {
+    /// Only the SQLSTATE classes 22 (data exception) and 23 (integrity constraint) are the
+    /// data's fault. Source: PostgreSQL, "Appendix A. Error Codes".
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            // The text alone: Postgres' detail can hold the row, and so somebody's words.
+            sqlx::Error::Database(refused) => match refused.code() {
+                Some(code) if code.starts_with("22") || code.starts_with("23") => {
+                    Self::Data(format!("{} ({code})", refused.message()))
+                }
+                code => Self::Outage(format!("{} ({})", refused.message(), code.unwrap_or_default())),
+            },
+            _ => Self::Outage(error.to_string()),
+        }
+    }
+}

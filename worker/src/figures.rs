@@ -1,0 +1,39 @@
+//! The names of this process's figures, each in one place, with what it counts.
+
+use metrics::{counter, gauge, histogram};
+use std::time::Duration;
+
+/// Webhooks whose transaction was committed, by what became of them.
+pub(crate) fn webhooks_stored(disposition: &'static str, count: usize) {
+    counter!("buzon_webhooks_stored_total", "disposition" => disposition).increment(count as u64);
+}
+
+/// Events projected.
+pub(crate) fn events_projected(count: usize) {
+    counter!("buzon_events_projected_total").increment(count as u64);
+}
+
+/// Webhooks of a kind or a dialect that we do not know: archived, and nothing else.
+pub(crate) fn webhooks_not_understood(count: usize) {
+    counter!("buzon_webhooks_not_understood_total").increment(count as u64);
+}
+
+/// Dead letters made.
+pub(crate) fn dead_letters_made(count: usize) {
+    counter!("buzon_dead_letters_made_total").increment(count as u64);
+}
+
+/// How long one window took, from its first delivery to its commit.
+pub(crate) fn window_stored(took: Duration) {
+    histogram!("buzon_window_stored_seconds").record(took);
+}
+
+/// Effects settled or put off, by kind and outcome.
+pub(crate) fn effect_attempted(kind: &'static str, outcome: &'static str) {
+    counter!("buzon_effects_attempted_total", "kind" => kind, "outcome" => outcome).increment(1);
+}
+
+/// 1 while an outage of the database holds consumption up.
+pub(crate) fn database_away(away: bool) {
+    gauge!("buzon_database_away").set(if away { 1.0 } else { 0.0 });
+}

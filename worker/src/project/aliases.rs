@@ -1,0 +1,117 @@
+//! From the names in events to the ids in tables, with the facts that link them kept.
+//!
+//! The alias tables only ever gain links. Which id a name means is decided by all links
+//! known ([`super::names`]), never by which came first; when a new link makes two known
+//! ids one, their rows are merged ([`super::merge`]), alone ([`Lock::Exclusive`]).
+//!
+//! Why a plain insert is enough to find out: every name that can stop being an id has a
+//! row of its own, and its primary key makes two transactions that disagree meet there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::PgConnection;
+
+use super::{
+    Lock, ProjectError,
+    names::{Better, Union, better_contact, better_message, is_kapso_message},
+};
+
+/// One kind of thing that has names.
+pub(super) struct Named {
+    better: Better,
+    /// Whether a name can turn out to mean another id than itself, and so needs a row.
+    has_row: fn(&str) -> bool,
+    select: &'static str,
+    insert: &'static str,
+    update: &'static str,
+}
+
+/// Contacts: even a phone number can be one of two of the same person.
+pub(super) const CONTACTS: Named = Named {
+    better: better_contact,
+    has_row: |_| true,
+    select: "SELECT alias, id FROM contact_aliases WHERE alias = ANY($1)",
+    insert: "INSERT INTO contact_aliases (alias, id) SELECT * FROM UNNEST($1::text[], $2::text[]) \
+             ON CONFLICT DO NOTHING",
+    update: "UPDATE contact_aliases SET id = $2 WHERE id = $1",
+};
+
+/// Messages: a wamid always means itself.
+pub(super) const MESSAGES: Named = Named {
+    better: better_message,
+    has_row: is_kapso_message,
+    select: "SELECT alias, id FROM message_aliases WHERE alias = ANY($1)",
+    insert: "INSERT INTO message_aliases (alias, id) SELECT * FROM UNNEST($1::text[], $2::text[]) \
+             ON CONFLICT DO NOTHING",
+    update: "UPDATE message_aliases SET id = $2 WHERE id = $1",
+};
+
+/// What the names of a slice mean.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    ids: BTreeMap<String, String>,
+    /// Ids that are none any more, with those that they are now.
+    pub(super) merged: Vec<(String, String)>,
+}
+
+impl Resolved {
+    /// The id that a set of names means; none for no names.
+    pub(super) fn id(&self, names: &[String]) -> Option<String> {
+        let first = names.first()?;
+        Some(self.ids.get(first).unwrap_or(first).clone())
+    }
+}
+
+/// Resolves sets of names, each of them the names of one thing, and keeps the links.
+pub(super) async fn resolve(
+    tx: &mut PgConnection,
+    named: &Named,
+    sets: Vec<Vec<String>>,
+    held: Lock,
+) -> Result<Resolved, ProjectError> {
+    let asked: BTreeSet<&str> =
+        sets.iter().flatten().map(String::as_str).filter(|name| (named.has_row)(name)).collect();
+    if asked.is_empty() {
+        return Ok(Resolved::default());
+    }
+    loop {
+        let asked: Vec<&str> = asked.iter().copied().collect();
+        let known: BTreeMap<String, String> =
+            sqlx::query_as(named.select).bind(&asked).fetch_all(&mut *tx).await?.into_iter().collect();
+        let ids = linked(&sets, &known).ids(named.better);
+        let meant = |name: &str| ids.get(name).cloned().unwrap_or_else(|| name.to_owned());
+
+        let merged: BTreeSet<(String, String)> =
+            known.values().map(|old| (old.clone(), meant(old))).filter(|(old, new)| old != new).collect();
+        if !merged.is_empty() && held == Lock::Shared {
+            return Err(ProjectError::NeedsExclusive);
+        }
+        for (old, new) in &merged {
+            sqlx::query(named.update).bind(old).bind(new).execute(&mut *tx).await?;
+        }
+        let new: Vec<&str> = asked.iter().copied().filter(|name| !known.contains_key(*name)).collect();
+        let new_ids: Vec<String> = new.iter().map(|name| meant(name)).collect();
+        let kept = if new.is_empty() {
+            0
+        } else {
+            sqlx::query(named.insert).bind(&new).bind(&new_ids).execute(&mut *tx).await?.rows_affected()
+        };
+        // Fewer: somebody else has just committed one of them. Look again at what it means.
+        if usize::try_from(kept).is_ok_and(|kept| kept == new.len()) {
+            return Ok(Resolved { ids, merged: merged.into_iter().collect() });
+        }
+    }
+}
+
+fn linked(sets: &[Vec<String>], known: &BTreeMap<String, String>) -> Union {
+    let mut union = Union::default();
+    for set in sets {
+        for name in set {
+            union.join(set.first().unwrap_or(name), name);
+        }
+    }
+    for (alias, id) in known {
+        union.join(alias, id);
+    }
+    union
+}

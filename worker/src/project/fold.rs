@@ -1,0 +1,148 @@
+//! A slice of events folded to at most one row for each id. Pure.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Received, Sourced,
+    aliases::Resolved,
+    contacts::ContactRow,
+    conversations::ConversationRow,
+    messages::{MessageRow, Occurred},
+    registers::{First, Latest, Ranked},
+    statuses::StatusKey,
+};
+use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Progress, Status};
+
+/// The rows of a slice, by table. Sorted by key, so that two transactions that touch the
+/// same rows take their locks in the same order.
+#[derive(Default)]
+pub(super) struct Folded {
+    pub(super) contacts: BTreeMap<String, ContactRow>,
+    pub(super) conversations: BTreeMap<String, ConversationRow>,
+    pub(super) messages: BTreeMap<String, MessageRow>,
+    pub(super) statuses: BTreeMap<StatusKey, Ranked>,
+    pub(super) received: Vec<Received>,
+}
+
+/// The sets of names by which the events call contacts.
+pub(super) fn contact_names(events: &[Sourced]) -> Vec<Vec<String>> {
+    let names = events.iter().map(|sourced| match &sourced.event.fact {
+        Fact::Message(message) => message.contact.ids(),
+        Fact::Conversation(conversation) => conversation.contact.ids(),
+        Fact::Contact(contact) => contact.names.ids(),
+        Fact::Status(_) => Vec::new(),
+    });
+    names.filter(|names| !names.is_empty()).collect()
+}
+
+/// The sets of names by which the events call messages.
+pub(super) fn message_names(events: &[Sourced]) -> Vec<Vec<String>> {
+    let names = events.iter().filter_map(|sourced| match &sourced.event.fact {
+        Fact::Message(Message { names, .. }) | Fact::Status(Status { names, .. }) => Some(names.clone()),
+        Fact::Conversation(_) | Fact::Contact(_) => None,
+    });
+    names.filter(|names| !names.is_empty()).collect()
+}
+
+/// Folds the events, with their names resolved.
+pub(super) fn fold(events: &[Sourced], contacts: &Resolved, messages: &Resolved) -> Folded {
+    let mut folded = Folded::default();
+    for sourced in events {
+        let message_id = |names: &[String]| messages.id(names).unwrap_or_else(|| unnamed(sourced));
+        match &sourced.event.fact {
+            Fact::Message(message) => {
+                let contact_id = contacts.id(&message.contact.ids());
+                folded.message(sourced, message, message_id(&message.names), contact_id);
+            }
+            Fact::Status(status) => folded.status(sourced, status, message_id(&status.names)),
+            Fact::Conversation(conversation) => {
+                let contact_id = contacts.id(&conversation.contact.ids());
+                folded.conversation(sourced, conversation, contact_id);
+            }
+            Fact::Contact(contact) => {
+                if let Some(id) = contacts.id(&contact.names.ids()) {
+                    folded.contact(sourced, contact, id);
+                }
+            }
+        }
+    }
+    folded
+}
+
+/// The id of a message that has no name: what told it, and its place in that.
+fn unnamed(sourced: &Sourced) -> String {
+    format!("{}:{}", sourced.source, sourced.event.item)
+}
+
+impl Folded {
+    fn message(&mut self, sourced: &Sourced, message: &Message, id: String, contact_id: Option<String>) {
+        let at = sourced.event.at;
+        let rank = sourced.dialect.rank();
+        let ranked = |value: &Option<String>| Ranked::new(rank, value.clone());
+        if message.direction == Some(Direction::Inbound) {
+            self.received.push(Received {
+                message_id: id.clone(),
+                at,
+                received_at: sourced.received_at,
+                conversation_id: message.conversation.clone(),
+                contact_id: contact_id.clone(),
+                recipient: recipient(&message.contact),
+                phone_number_id: message.phone_number_id.clone(),
+                origin: message.origin.clone(),
+                body: message.body.clone(),
+            });
+        }
+        let row = MessageRow {
+            conversation_id: message.conversation.clone(),
+            contact_id,
+            phone_number_id: message.phone_number_id.clone(),
+            direction: message.direction,
+            origin: message.origin.clone(),
+            kind: ranked(&message.kind),
+            body: ranked(&message.body),
+            media: ranked(&message.media),
+            context: ranked(&message.context),
+            content: ranked(&message.content),
+            occurred: if message.written_now { Occurred::new(rank, at) } else { Occurred::default() },
+            ..MessageRow::default()
+        };
+        self.messages.entry(id).or_default().join(row);
+    }
+
+    fn status(&mut self, sourced: &Sourced, status: &Status, id: String) {
+        let at = sourced.event.at;
+        let mut row = MessageRow { error: Latest::new(at, status.error.clone()), ..MessageRow::default() };
+        let first = First::at(at);
+        match status.progress {
+            Progress::Sent => row.sent = first,
+            Progress::Delivered => row.delivered = first,
+            Progress::Read => row.read = first,
+            Progress::Failed => row.failed = first,
+        }
+        let details = status.details.clone().or_else(|| status.error.clone());
+        let details = Ranked::new(sourced.dialect.rank(), details);
+        self.messages.entry(id.clone()).or_default().join(row);
+        self.statuses.entry((id, status.progress, at.at)).or_default().join(details);
+    }
+
+    fn conversation(&mut self, sourced: &Sourced, conversation: &Conversation, contact_id: Option<String>) {
+        let row = ConversationRow {
+            contact_id,
+            phone_number_id: conversation.phone_number_id.clone(),
+            status: Latest::new(sourced.event.at, conversation.status.clone()),
+            last_active_at: conversation.last_active_at,
+        };
+        self.conversations.entry(conversation.id.clone()).or_default().join(row);
+    }
+
+    fn contact(&mut self, sourced: &Sourced, contact: &Contact, id: String) {
+        let ContactNames { phone_number, bsuid, kapso_id } = contact.names.clone();
+        let name = Latest::new(sourced.event.at, contact.name.clone());
+        let row = ContactRow { phone_number, bsuid, kapso_id, name, created_at: contact.created_at };
+        self.contacts.entry(id).or_default().join(row);
+    }
+}
+
+fn recipient(contact: &ContactNames) -> Option<String> {
+    contact.phone_number.clone().or_else(|| contact.bsuid.clone())
+}

@@ -1,0 +1,55 @@
+//! Two ids that turned out to be one: everything of the old one becomes the new one's.
+//! Runs alone (see [`super::Lock::Exclusive`]).
+
+use sqlx::PgConnection;
+
+/// Merges a contact into another.
+pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
+    for statement in [
+        super::contacts::MERGE,
+        "DELETE FROM contacts WHERE id = $1 AND $2 <> id",
+        "UPDATE conversations SET contact_id = $2 WHERE contact_id = $1",
+        "UPDATE messages SET contact_id = $2 WHERE contact_id = $1",
+        // A lane is named after its contact: what it holds moves to the other's.
+        "INSERT INTO lanes (id, phone_number_id, contact_id, paused_until, pause_reason)
+         SELECT phone_number_id || '/' || $2, phone_number_id, $2, paused_until, pause_reason
+         FROM lanes WHERE contact_id = $1 AND phone_number_id IS NOT NULL
+         ON CONFLICT (id) DO UPDATE SET
+            pause_reason = CASE WHEN EXCLUDED.paused_until > COALESCE(lanes.paused_until, '-infinity')
+                                THEN EXCLUDED.pause_reason ELSE lanes.pause_reason END,
+            paused_until = GREATEST(lanes.paused_until, EXCLUDED.paused_until)",
+        "UPDATE effects SET lane = lanes.phone_number_id || '/' || $2
+         FROM lanes WHERE lanes.contact_id = $1 AND effects.lane = lanes.id",
+        "DELETE FROM lanes WHERE contact_id = $1 AND $2 <> contact_id",
+    ] {
+        sqlx::query(statement).bind(old).bind(new).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Merges a message into another.
+pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
+    for statement in [
+        super::messages::MERGE,
+        "DELETE FROM messages WHERE id = $1 AND $2 <> id",
+        super::statuses::MERGE,
+        "DELETE FROM message_statuses WHERE message_id = $1 AND $2 <> message_id",
+        // What both owed is owed once: the one that got further stays the message's. The
+        // other keeps its row, under a name that is free.
+        "WITH rivals AS (
+            SELECT id, row_number() OVER (PARTITION BY kind ORDER BY
+                CASE WHEN state = 'done' THEN 1 WHEN state = 'unknown' THEN 2 WHEN lease IS NOT NULL THEN 3
+                     WHEN state = 'pending' THEN 4 ELSE 5 END, id) AS place
+            FROM effects WHERE message_id IN ($1, $2))
+         UPDATE effects SET message_id = message_id || ' #' || effects.id, state = 'discarded',
+            settled_at = COALESCE(settled_at, now()), outcome = 'owed already: the message is ' || $2
+         FROM rivals
+         WHERE rivals.id = effects.id AND place > 1 AND lease IS NULL AND state IN ('pending', 'discarded')",
+        "UPDATE effects SET message_id = $2 WHERE message_id = $1
+         AND NOT EXISTS (SELECT FROM effects other WHERE other.message_id = $2 AND other.kind = effects.kind)",
+        "UPDATE effects SET sent_message_id = $2 WHERE sent_message_id = $1",
+    ] {
+        sqlx::query(statement).bind(old).bind(new).execute(&mut *tx).await?;
+    }
+    Ok(())
+}

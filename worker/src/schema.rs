@@ -1,0 +1,59 @@
+//! The schema that this worker was built for, and waiting until the database has it.
+
+use std::time::Duration;
+
+use contract::health::Health;
+use sqlx::{PgPool, migrate::Migrator};
+use tokio::time::sleep;
+
+/// The migrations, embedded.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// The part of a worker's health that the database is.
+pub const HEALTH: &str = "database";
+
+/// How often the schema is looked at while it is not there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why there is nothing to work with yet.
+#[derive(Debug, thiserror::Error)]
+enum NotReady {
+    #[error("the database: {0}")]
+    Away(#[from] sqlx::Error),
+    #[error("the database has schema {found}, and this worker needs {needed}: run `worker migrate`")]
+    Older { found: i64, needed: i64 },
+}
+
+/// Waits until the database answers and has the schema. A newer schema will do:
+/// migrations only add (see `migrations/README.md`).
+pub async fn ready(pool: &PgPool, health: &Health) {
+    let mut told = String::new();
+    loop {
+        match look(pool).await {
+            Ok(()) => return health.fine(HEALTH),
+            Err(why) => {
+                let why = why.to_string();
+                if why != told {
+                    tracing::warn!(why, "waiting");
+                }
+                health.ailing(HEALTH, why.clone());
+                told = why;
+            }
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn look(pool: &PgPool) -> Result<(), NotReady> {
+    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let exists: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
+    let found: i64 = if exists {
+        sqlx::query_scalar("SELECT COALESCE(max(version), 0) FROM _sqlx_migrations WHERE success")
+            .fetch_one(pool)
+            .await?
+    } else {
+        0
+    };
+    if found < needed { Err(NotReady::Older { found, needed }) } else { Ok(()) }
+}

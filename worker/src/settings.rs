@@ -1,0 +1,137 @@
+//! What the worker is told by its environment.
+
+use std::{net::SocketAddr, str::FromStr, time::Duration};
+
+use contract::{
+    broker::Broker,
+    settings::{Environment, Secret, Settings, SettingsError},
+};
+use reqwest::Url;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::{consume, kapso::ApiStyle};
+
+/// The base of Kapso's API, as in the guide.
+const API_BASE: &str = "https://app.kapso.ai/api/v1";
+
+/// The settings of `worker run`.
+pub struct RunSettings {
+    /// Where Postgres is.
+    pub database: PgConnectOptions,
+    /// How many connections are held to it at the most.
+    pub database_connections: u32,
+    /// Where RabbitMQ is.
+    pub broker: Broker,
+    /// How it is consumed.
+    pub consume: consume::Settings,
+    /// How Kapso's API is called; none where there is no token.
+    pub api: Api,
+    /// Whether effects are performed (`BUZON_EFFECTS`).
+    pub effects: bool,
+    /// Our number, for events that do not name it.
+    pub phone_number_id: Option<String>,
+    /// Messages older than this are not answered.
+    pub reply_max_age: time::Duration,
+    /// Where health and figures are served.
+    pub metrics_addr: SocketAddr,
+    /// How long stopping may take.
+    pub shutdown_deadline: Duration,
+}
+
+/// How Kapso's API is called.
+pub struct Api {
+    /// Its base.
+    pub base: Url,
+    /// Its style.
+    pub style: ApiStyle,
+    /// The key.
+    pub token: Option<Secret>,
+}
+
+/// A setting that is `on` or `off`.
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err(()),
+        }
+    }
+}
+
+impl RunSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When one is missing or malformed.
+    pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
+        // Read for its errors alone: production and development differ in nothing here.
+        Environment::read(settings)?;
+        let seconds = |variable, default| settings.parsed(variable, default, "a number of seconds");
+        Ok(Self {
+            database: database(settings)?,
+            database_connections: settings.parsed(
+                "BUZON_DATABASE_CONNECTIONS",
+                10,
+                "a number of connections",
+            )?,
+            broker: Broker::from_settings(settings, "buzon worker")?,
+            consume: consume::Settings {
+                prefetch: settings.parsed("BUZON_PREFETCH", 1000, "a number from 1 to 2000")?,
+                window: settings.parsed("BUZON_WINDOW", 250, "a number of deliveries")?,
+            },
+            api: Api::read(settings)?,
+            effects: settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?.0,
+            phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
+            reply_max_age: time::Duration::seconds(seconds("BUZON_REPLY_MAX_AGE_SECONDS", 900)?),
+            metrics_addr: metrics_addr(settings)?,
+            shutdown_deadline: Duration::from_secs(settings.parsed(
+                "BUZON_SHUTDOWN_DEADLINE_SECONDS",
+                20,
+                "a number of seconds",
+            )?),
+        })
+    }
+}
+
+impl Api {
+    fn read(settings: &Settings) -> Result<Self, SettingsError> {
+        const VARIABLE: &str = "KAPSO_API_BASE_URL";
+        const EXPECTED: &str = "an address such as https://app.kapso.ai/api/v1";
+        let text = settings.text(VARIABLE).unwrap_or_else(|| API_BASE.to_owned());
+        let malformed = || SettingsError::new(VARIABLE, "is malformed", format!("give {EXPECTED}"));
+        let base = Url::parse(&text).map_err(|_| malformed())?;
+        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
+            return Err(malformed());
+        }
+        Ok(Self { base, style: ApiStyle::Conversation, token: settings.secret("KAPSO_API_TOKEN")? })
+    }
+}
+
+/// Reads `DATABASE_URL`. Its text is never shown: it can hold a password.
+///
+/// # Errors
+/// When it is missing or malformed.
+pub fn database(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {
+    const REMEDY: &str = "give postgres://user:password@host:5432/database";
+    let url = settings.required_secret("DATABASE_URL", REMEDY)?;
+    let options = PgConnectOptions::from_str(url.expose())
+        .map_err(|_| SettingsError::new("DATABASE_URL", "is malformed", REMEDY))?;
+    Ok(options.application_name("buzon worker").options([
+        // A transaction that nobody goes on with must not hold its locks.
+        ("idle_in_transaction_session_timeout", "10s"),
+    ]))
+}
+
+/// Reads `BUZON_WORKER_METRICS_ADDR`.
+///
+/// # Errors
+/// When it is malformed.
+pub fn metrics_addr(settings: &Settings) -> Result<SocketAddr, SettingsError> {
+    let default = SocketAddr::from(([127, 0, 0, 1], 9102));
+    settings.parsed("BUZON_WORKER_METRICS_ADDR", default, "an address such as 127.0.0.1:9102")
+}

@@ -1,0 +1,223 @@
+//! One transaction archives webhooks, projects their events and owes the effects of them.
+
+use std::sync::Arc;
+
+use contract::envelope::{Envelope, WebhookId};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+use crate::{
+    archive::{self, Disposition, Entry, Partitions, dead_letters, pending},
+    decode::{Decoded, Undecodable, decode},
+    effects::{Policy, outbox},
+    event::Event,
+    fault::Fault,
+    figures,
+    project::{self, Lock, ProjectError, Source, Sourced},
+};
+
+/// What tells the other tasks of this process that there is work for them. Other workers
+/// find it by looking.
+#[derive(Default)]
+pub struct Wake {
+    /// Effects are owed.
+    pub outbox: Notify,
+    /// Webhooks are pending.
+    pub pending: Notify,
+}
+
+/// The way into the database.
+#[derive(Clone)]
+pub struct Store {
+    /// The connections.
+    pub pool: PgPool,
+    /// Who is to be told.
+    pub wake: Arc<Wake>,
+    policy: Arc<Policy>,
+    partitions: Arc<Partitions>,
+}
+
+/// Decoded webhooks, ready for their transaction.
+struct Batch<'a> {
+    webhooks: Vec<(&'a Envelope, Decoded)>,
+    events: Vec<Sourced>,
+}
+
+/// What a transaction does to the archive.
+#[derive(Clone, Copy)]
+enum Archiving<'a> {
+    /// The webhooks are new to it.
+    New(&'a [Entry<'a>]),
+    /// They are there as pending, and are no more.
+    Pending,
+}
+
+impl Store {
+    /// A store that owes effects by `policy`.
+    #[must_use]
+    pub fn new(pool: PgPool, policy: Policy) -> Self {
+        Self { pool, wake: Arc::default(), policy: Arc::new(policy), partitions: Arc::default() }
+    }
+
+    /// The fast lane: archives and projects webhooks as they come, and owes their effects.
+    /// Items that can't be decoded become dead letters.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of the slice is stored then.
+    pub async fn take(&self, webhooks: &[Envelope]) -> Result<(), Fault> {
+        let batch = Batch::decode(webhooks);
+        let times = webhooks.iter().map(|webhook| webhook.received_at);
+        self.partitions.ensure(&self.pool, times).await?;
+        let entries: Vec<Entry> = batch
+            .webhooks
+            .iter()
+            .map(|(webhook, decoded)| {
+                let disposition = if is_dead(decoded) { Disposition::Dead } else { Disposition::Projected };
+                Entry { webhook, dialect: decoded.dialect, disposition }
+            })
+            .collect();
+        self.in_transaction(&batch, Archiving::New(&entries)).await?;
+        for entry in &entries {
+            figures::webhooks_stored(entry.disposition.name(), 1);
+        }
+        Ok(())
+    }
+
+    /// The way into the slow lane: archives webhooks undecoded, as pending.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of the slice is stored then.
+    pub async fn set_aside(&self, webhooks: &[Envelope]) -> Result<(), Fault> {
+        let disposition = Disposition::Pending;
+        self.partitions.ensure(&self.pool, webhooks.iter().map(|webhook| webhook.received_at)).await?;
+        let entries: Vec<Entry> =
+            webhooks.iter().map(|webhook| Entry { webhook, dialect: None, disposition }).collect();
+        let mut connection = self.pool.acquire().await?;
+        archive::insert(&mut connection, &entries).await?;
+        figures::webhooks_stored(disposition.name(), entries.len());
+        self.wake.pending.notify_one();
+        Ok(())
+    }
+
+    /// Archives a webhook that is dead on arrival, with the reason.
+    ///
+    /// # Errors
+    /// [`Fault`]; it is not stored then.
+    pub async fn bury(&self, webhook: &Envelope, reason: String) -> Result<(), Fault> {
+        let disposition = Disposition::Dead;
+        self.partitions.ensure(&self.pool, std::iter::once(webhook.received_at)).await?;
+        let mut tx = self.pool.begin().await?;
+        archive::insert(&mut tx, &[Entry { webhook, dialect: None, disposition }]).await?;
+        let letter = Undecodable { item: None, reason };
+        dead_letters::insert(&mut tx, &[(webhook.id, &letter)]).await?;
+        tx.commit().await?;
+        figures::webhooks_stored(disposition.name(), 1);
+        figures::dead_letters_made(1);
+        Ok(())
+    }
+
+    /// The slow lane: projects one webhook that is archived already as pending.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of it is stored then.
+    pub async fn take_pending(&self, webhook: &Envelope) -> Result<(), Fault> {
+        let batch = Batch::decode(std::slice::from_ref(webhook));
+        self.in_transaction(&batch, Archiving::Pending).await
+    }
+
+    /// Runs the transaction, alone where it turns out to need that.
+    async fn in_transaction(&self, batch: &Batch<'_>, archiving: Archiving<'_>) -> Result<(), Fault> {
+        let mut lock = Lock::Shared;
+        loop {
+            let mut tx = self.pool.begin().await?;
+            project::lock(&mut tx, lock).await?;
+            match archiving {
+                Archiving::New(entries) => archive::insert(&mut tx, entries).await?,
+                Archiving::Pending => batch.note(&mut tx).await?,
+            }
+            match self.project(&mut tx, batch, lock).await {
+                Ok(owed) => {
+                    tx.commit().await?;
+                    batch.count();
+                    if owed > 0 {
+                        self.wake.outbox.notify_one();
+                    }
+                    return Ok(());
+                }
+                Err(ProjectError::NeedsExclusive) => {
+                    tx.rollback().await?;
+                    lock = Lock::Exclusive;
+                }
+                Err(ProjectError::Database(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Projects a batch and owes its effects; how many were new.
+    async fn project(
+        &self,
+        tx: &mut PgConnection,
+        batch: &Batch<'_>,
+        lock: Lock,
+    ) -> Result<u64, ProjectError> {
+        let received = project::project(tx, &batch.events, lock).await?;
+        let now = OffsetDateTime::now_utc();
+        let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
+        let new = outbox::insert(tx, &owed).await?;
+        dead_letters::insert(tx, &batch.dead_letters().collect::<Vec<_>>()).await?;
+        Ok(new)
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn decode(webhooks: &'a [Envelope]) -> Self {
+        let mut batch = Self { webhooks: Vec::with_capacity(webhooks.len()), events: Vec::new() };
+        for webhook in webhooks {
+            let mut decoded = decode(webhook);
+            if let Some(dialect) = decoded.dialect {
+                let sourced = |event: Event| Sourced {
+                    source: Source::Webhook(webhook.id),
+                    received_at: webhook.received_at,
+                    dialect,
+                    event,
+                };
+                batch.events.extend(decoded.events.drain(..).map(sourced));
+            }
+            batch.webhooks.push((webhook, decoded));
+        }
+        batch
+    }
+
+    /// Notes what became of webhooks that were pending.
+    async fn note(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        for (webhook, decoded) in &self.webhooks {
+            if is_dead(decoded) {
+                pending::dead(tx, webhook).await?;
+            } else {
+                pending::projected(tx, webhook, decoded.dialect).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dead_letters(&self) -> impl Iterator<Item = (WebhookId, &Undecodable)> {
+        self.webhooks
+            .iter()
+            .flat_map(|(webhook, decoded)| decoded.undecodable.iter().map(|letter| (webhook.id, letter)))
+    }
+
+    fn count(&self) {
+        figures::events_projected(self.events.len());
+        figures::webhooks_not_understood(self.webhooks.iter().filter(|(_, d)| d.not_understood).count());
+        for (id, letter) in self.dead_letters() {
+            figures::dead_letters_made(1);
+            tracing::warn!(webhook.id = %id, item = letter.item, reason = letter.reason, "dead letter");
+        }
+    }
+}
+
+/// Whether nothing of a webhook could be decoded at all.
+fn is_dead(decoded: &Decoded) -> bool {
+    decoded.undecodable.iter().any(|letter| letter.item.is_none())
+}

@@ -1,0 +1,19 @@
+//! `worker migrate`: brings the database to this worker's schema.
+
+use anyhow::Context;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+
+use crate::schema::MIGRATIONS;
+
+/// Applies the migrations that are missing. Two at once do no harm: the second waits.
+///
+/// # Errors
+/// When the database is away, or a migration fails.
+pub async fn run(database: &PgConnectOptions) -> anyhow::Result<()> {
+    let mut connection =
+        PgConnection::connect_with(database).await.context("DATABASE_URL can't be reached")?;
+    MIGRATIONS.run(&mut connection).await.context("a migration failed")?;
+    let version = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    tracing::info!(version, "the schema is up to date");
+    connection.close().await.context("the connection did not close")
+}
