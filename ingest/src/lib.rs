@@ -1,1 +1,20 @@
-//! stub
+//! The door: takes a webhook, authenticates it, makes it durable, and only then answers 200.
+//!
+//! ```text
+//! request ─► door (read, verify, peek, seal) ─► publisher ─► RabbitMQ
+//!                     │                             │
+//!                     ◄──────── confirmed ──────────┘
+//! ```
+//!
+//! [`door`] turns a request into an [`contract::envelope::Envelope`] and the outcome into
+//! an answer; [`publish`] owns the broker's connection and says of each envelope whether
+//! it is confirmed; [`serve`] puts both behind an address.
+//!
+//! Architecture invariants: nothing here knows a database or what a webhook means; a 200
+//! leaves only after the broker's confirm; nothing but [`publish`] holds an AMQP channel.
+
+pub mod door;
+pub mod figures;
+pub mod publish;
+pub mod serve;
+pub mod settings;

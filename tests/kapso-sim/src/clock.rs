@@ -44,6 +44,16 @@ pub(crate) fn unix(at: OffsetDateTime) -> String {
     at.unix_timestamp().to_string()
 }
 
+/// Milliseconds of the Unix epoch.
+pub(crate) fn millis(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// A time as Kapso's listings take it.
+pub(crate) fn parse_iso(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,9 +90,7 @@ impl Content {
                 }),
                 Some("Flow response".to_owned()),
             ),
-            "button" => {
-                Self::plain(kind, json!({ "payload": "BOTON", "text": text }), Some(text.to_owned()))
-            }
+            "button" => Self::plain(kind, json!({ "payload": "BOTON", "text": text }), Some(text.to_owned())),
             "reaction" => Self::plain(
                 kind,
                 json!({ "message_id": "wamid.HBgINVENTED", "emoji": "❤️" }),
@@ -178,8 +176,22 @@ mod tests {
     #[test]
     fn knows_every_documented_type() {
         for kind in [
-            "text", "image", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
-            "list_reply", "nfm_reply", "button", "reaction", "order", "system", "unsupported",
+            "text",
+            "image",
+            "video",
+            "audio",
+            "document",
+            "sticker",
+            "location",
+            "contacts",
+            "interactive",
+            "list_reply",
+            "nfm_reply",
+            "button",
+            "reaction",
+            "order",
+            "system",
+            "unsupported",
         ] {
             assert!(Content::sample(kind, "x").is_some(), "{kind}");
         }
@@ -190,6 +202,8 @@ mod tests {
     fn a_summary_is_not_typed_text() {
         let image = Content::sample("image", "así quedó");
         assert_eq!(image.as_ref().and_then(Content::typed_text), None);
-        assert!(image.is_some_and(|image| image.shown().is_some_and(|shown| shown.starts_with("Image attached"))));
+        assert!(
+            image.is_some_and(|image| image.shown().is_some_and(|shown| shown.starts_with("Image attached")))
+        );
     }
 }

@@ -1,0 +1,31 @@
+# Everything a checkout can do. `make` alone lists it.
+# Servers, logs and the development secret live in .run/ ; builds in target/ .
+
+# What CI builds is what is committed: there the lock file may not change.
+LOCKED := $(if $(CI),--locked)
+BIN := $(or $(CARGO_TARGET_DIR),target)/debug
+
+# $(call timed,NAME,COMMAND): runs one stage, and says how long it took even when it failed.
+timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
+	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
+
+.PHONY: help run test lint fmt
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+run: ## Run the whole product on this machine (Ctrl-C stops it), with a simulated Kapso unless a token is set
+	@$(call timed,build,cargo build $(LOCKED) -p ingest -p worker -p kapso-sim -p buzon-tests --bins)
+	@exec $(BIN)/buzon-dev run
+
+test: ## Run every test against real servers of its own
+	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
+	@$(call timed,build the tests,cargo test $(LOCKED) --workspace --no-run)
+	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
+
+lint: ## Check formatting and lints, warnings denied
+	@$(call timed,fmt,cargo fmt --all --check)
+	@$(call timed,clippy,cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings)
+
+fmt: ## Format everything
+	@cargo fmt --all

@@ -1,0 +1,87 @@
+//! Reading a body: raw, under a deadline, a limit, and a budget over all requests.
+
+use actix_web::{
+    http::header::{self, HeaderMap},
+    web,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use super::{
+    budget::{Budget, Permit},
+    refusal::Refusal,
+};
+use crate::settings::Limits;
+
+/// Reads a request's body. The permit stands for its bytes; keep it as long as them.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    payload: web::Payload,
+    limits: &Limits,
+    budget: &Budget,
+) -> Result<(Bytes, Permit), Refusal> {
+    if is_encoded(headers) {
+        return Err(Refusal::Compressed);
+    }
+    let declared = declared_length(headers);
+    if declared.is_some_and(|length| length > limits.body_bytes) {
+        return Err(Refusal::TooLarge(limits.body_bytes));
+    }
+    let mut permit = budget.permit();
+    let body = timeout(limits.body_deadline, collect(payload, declared, limits.body_bytes, &mut permit))
+        .await
+        .unwrap_or(Err(Refusal::TooSlow))?;
+    Ok((body, permit))
+}
+
+async fn collect(
+    mut payload: web::Payload,
+    declared: Option<usize>,
+    limit: usize,
+    permit: &mut Permit,
+) -> Result<Bytes, Refusal> {
+    // What is declared is taken at once: better to refuse now than half-way.
+    let mut paid = declared.unwrap_or(0);
+    if !permit.grow(paid) {
+        return Err(Refusal::NoRoom);
+    }
+    let mut whole = Bytes::new();
+    let mut parts = BytesMut::new();
+    while let Some(part) = payload.next().await {
+        let part = part.map_err(|_| Refusal::Incomplete)?;
+        let length = whole.len() + parts.len() + part.len();
+        if length > limit {
+            return Err(Refusal::TooLarge(limit));
+        }
+        if let Some(more) = length.checked_sub(paid).filter(|more| *more > 0) {
+            if !permit.grow(more) {
+                return Err(Refusal::NoRoom);
+            }
+            paid = length;
+        }
+        // Most bodies come in one part: they are not copied.
+        if length == part.len() {
+            whole = part;
+            continue;
+        }
+        if parts.is_empty() {
+            parts.reserve(declared.unwrap_or(length).max(length));
+            parts.extend_from_slice(&std::mem::take(&mut whole));
+        }
+        parts.extend_from_slice(&part);
+    }
+    Ok(if parts.is_empty() { whole } else { parts.freeze() })
+}
+
+/// Whether the bytes are not those that were signed.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONTENT_ENCODING)
+        .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The length that the sender says; none for a chunked body. actix has refused malformed ones.
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}

@@ -1,0 +1,151 @@
+//! One request at the door: read, verify, peek, seal, publish; in this order, and each step
+//! only after the one before.
+
+mod answer;
+mod body;
+mod budget;
+mod handshake;
+mod loose;
+mod peek;
+mod record;
+mod refusal;
+mod shown;
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use contract::{
+    envelope::{Envelope, Hints},
+    kind::Kind,
+    settings::Secret,
+    signature::{Keys, Presented, Refused, SignatureHeader, Verified},
+};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use self::{
+    budget::Budget,
+    handshake::VerifyToken,
+    peek::Peek,
+    record::{Record, Signature},
+    refusal::Refusal,
+};
+use crate::{figures::Figures, publish::Publisher, settings::Limits};
+
+/// Where Kapso sends webhooks to.
+pub const PATH: &str = "/api/whatsapp/webhook";
+
+/// How long the broker may take to confirm, from the body's last byte. The sender hears of
+/// a failure within 2.5 s, with what the answer itself needs.
+const CONFIRM_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The header that names the event of a webhook whose body does not.
+const EVENT_HEADER: &str = "x-webhook-event";
+
+/// All that a request needs.
+pub struct Door {
+    keys: Keys,
+    verify_token: Option<VerifyToken>,
+    limits: Limits,
+    budget: Budget,
+    publisher: Publisher,
+    figures: Figures,
+}
+
+impl Door {
+    /// A door that these secrets open and that hands to this publisher.
+    #[must_use]
+    pub fn new(
+        keys: Keys,
+        verify_token: Option<&Secret>,
+        limits: Limits,
+        publisher: Publisher,
+        figures: Figures,
+    ) -> Self {
+        let budget = Budget::new(limits.inflight_bytes, figures.body_bytes());
+        Self { keys, verify_token: verify_token.map(VerifyToken::new), limits, budget, publisher, figures }
+    }
+}
+
+/// The door's routes, for an actix application that has a [`Door`] among its data.
+pub fn routes(app: &mut web::ServiceConfig) {
+    let webhook = web::resource(PATH)
+        .route(web::post().to(receive))
+        .route(web::get().to(handshake::answer))
+        .default_service(web::to(refusal::method_not_allowed));
+    app.service(webhook).default_service(web::to(refusal::not_found));
+}
+
+async fn receive(request: HttpRequest, payload: web::Payload, door: web::Data<Door>) -> HttpResponse {
+    let mut record = Record::of(&request);
+    let outcome = admit(&request, payload, &door, &mut record).await;
+    let response = match &outcome {
+        Ok(kind) => answer::processed(kind),
+        Err(refusal) => refusal.response(),
+    };
+    door.figures.received(response.status());
+    record.write(outcome.err().as_ref(), response.status());
+    response
+}
+
+/// The way of a webhook through the door, to its kind when it has become durable.
+async fn admit(
+    request: &HttpRequest,
+    payload: web::Payload,
+    door: &Door,
+    record: &mut Record,
+) -> Result<Kind, Refusal> {
+    // The permit is held to the end: so long, the body is in memory.
+    let (body, _permit) = body::read(request.headers(), payload, &door.limits, &door.budget).await?;
+    let deadline = Instant::now() + CONFIRM_DEADLINE;
+    let received_at = OffsetDateTime::now_utc();
+
+    let verified = verify(request, body, door, record)?;
+    if verified.body().is_empty() {
+        return Err(Refusal::Empty);
+    }
+    let seen = Peek::at(verified.body());
+    if door.keys.is_empty() && !seen.is_json {
+        return Err(Refusal::NotJson);
+    }
+    let kind = seen.kind(request.headers().get(EVENT_HEADER).map(header::HeaderValue::as_bytes));
+    record.saw(&seen, &kind);
+
+    let mut hints = Hints::default();
+    for (name, value) in request.headers() {
+        hints.offer(name.as_str(), value.as_bytes());
+    }
+    let envelope = Envelope::seal(verified, kind, hints, received_at);
+    record.sealed(envelope.id);
+    door.publisher.publish(&envelope, deadline).await?;
+    Ok(envelope.kind)
+}
+
+/// Authenticates a body and notes how that went.
+fn verify(
+    request: &HttpRequest,
+    body: bytes::Bytes,
+    door: &Door,
+    record: &mut Record,
+) -> Result<Verified, Refused> {
+    let mut presented = Presented::default();
+    // Without a secret, signatures mean nothing: not even two of them.
+    if !door.keys.is_empty() {
+        for header in SignatureHeader::ALL {
+            for value in request.headers().get_all(header.name()) {
+                presented
+                    .add(header, value.as_bytes())
+                    .inspect_err(|refused| record.checked((*refused).into()))?;
+            }
+        }
+    }
+    let verified = door.keys.verify(&presented, body);
+    record.checked(match &verified {
+        Ok(verified) => verified.by().into(),
+        Err(refused) => Signature::from(*refused),
+    });
+    verified
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The task that owns the broker's connection: connects for ever, serves, connects anew.
+
+use std::time::Duration;
+
+use contract::{
+    broker::{Broker, BrokerError, retry_pauses},
+    health::Health,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    HEALTH_PART, Job, NotDurable,
+    link::{End, Link},
+    nag::Nag,
+};
+use crate::figures::Figures;
+
+/// How long the goodbye to the broker may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A link that lived shorter than this counts as one more failed attempt.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+
+/// Runs until `stop` is cancelled or no publisher is left.
+pub(super) async fn own(
+    broker: Broker,
+    mut jobs: mpsc::Receiver<Job>,
+    health: Health,
+    figures: Figures,
+    stop: CancellationToken,
+) {
+    let mut attempts = Attempts::new();
+    loop {
+        let link = tokio::select! {
+            link = attempts.connect(&broker, &health) => link,
+            () = refuse_all(&mut jobs) => return,
+            () = stop.cancelled() => return,
+        };
+        let Some(mut link) = link else { return };
+        let since = Instant::now();
+        tracing::info!("connected to RabbitMQ");
+        health.fine(HEALTH_PART);
+        figures.broker_connected(true);
+        let end = link.serve(&mut jobs, &stop, &health, &figures).await;
+        figures.broker_connected(false);
+        match end {
+            End::Stopped => {
+                health.ailing(HEALTH_PART, "stopping");
+                if !matches!(timeout(CLOSE_DEADLINE, link.close()).await, Ok(Ok(()))) {
+                    tracing::warn!("RabbitMQ did not confirm the end of the connection");
+                }
+                return;
+            }
+            End::Broken(why) => {
+                health.ailing(HEALTH_PART, "not connected");
+                tracing::warn!(error = %why, "the connection to RabbitMQ is given up; connecting anew");
+            }
+        }
+        if since.elapsed() >= SETTLED_AFTER {
+            attempts = Attempts::new();
+        } else {
+            attempts.wait_first = true;
+        }
+    }
+}
+
+/// Answers every job that comes while there is no connection. Ends when no publisher is left.
+async fn refuse_all(jobs: &mut mpsc::Receiver<Job>) {
+    while let Some(job) = jobs.recv().await {
+        job.fail(NotDurable::Away);
+    }
+}
+
+/// The attempts to connect since the broker was last there for a while.
+struct Attempts {
+    pauses: Box<dyn Iterator<Item = Duration> + Send>,
+    wait_first: bool,
+    nag: Nag,
+}
+
+impl Attempts {
+    fn new() -> Self {
+        Self { pauses: Box::new(retry_pauses()), wait_first: false, nag: Nag::default() }
+    }
+
+    /// Tries until it succeeds.
+    async fn connect(&mut self, broker: &Broker, health: &Health) -> Option<Link> {
+        loop {
+            if self.wait_first {
+                sleep(self.pauses.next()?).await;
+            }
+            self.wait_first = true;
+            match Link::open(broker).await {
+                Ok(link) => return Some(link),
+                Err(error) => report(&error, health, &mut self.nag),
+            }
+        }
+    }
+}
+
+fn report(error: &BrokerError, health: &Health, nag: &mut Nag) {
+    // Whoever asks for readiness is told no addresses and no names.
+    let brief = match error {
+        BrokerError::Topology(_) => "the broker has queues of ours with other arguments (see the log)",
+        BrokerError::Deadline | BrokerError::Amqp(_) => "not connected",
+    };
+    health.ailing(HEALTH_PART, brief);
+    let error = error.to_string();
+    if nag.is_due(&error, std::time::Instant::now()) {
+        tracing::warn!(%error, "can't connect to RabbitMQ; trying for ever");
+    }
+}

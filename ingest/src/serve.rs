@@ -1,0 +1,92 @@
+//! Starting and stopping: signals, figures, health, publisher, door; and back in reverse.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::Server, web};
+use anyhow::Context;
+use contract::{health, health::Health, lifecycle, telemetry};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    door::{self, Door},
+    figures::Figures,
+    publish,
+    settings::IngestSettings,
+};
+
+/// How long an idle connection is kept. Longer than the 60 s after which proxies close theirs:
+/// the side that sends the next request must be the one that closes.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long what a client still sends is read and thrown away after a refusal that did not
+/// wait for it, so that it gets to read the answer instead of a reset.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// What a stop leaves for the publisher: its last confirms and the goodbye to the broker.
+const PUBLISHER_SHARE: Duration = Duration::from_secs(3);
+
+/// Receives webhooks until the first SIGTERM or SIGINT, then lets what is under way finish.
+///
+/// # Errors
+/// When an address can't be listened on, or a server fails.
+#[tokio::main]
+pub async fn run(settings: IngestSettings) -> anyhow::Result<()> {
+    let stop = lifecycle::stop_on_signals()?;
+    let rendered = telemetry::start_figures()?;
+    let figures = Figures::register();
+    let health = Health::of(&[publish::HEALTH_PART]);
+    let metrics_listener = listen(settings.metrics_address, "BUZON_INGEST_METRICS_ADDR")?;
+    let listener = listen(settings.address, "INGEST_ADDR")?;
+    tracing::info!(address = %listener.local_addr()?, "ingest listens");
+
+    let admin = health::serve(metrics_listener, health.clone(), rendered)?;
+    let admin_handle = admin.handle();
+    let admin = tokio::spawn(admin);
+    let (publisher, owner) = publish::start(settings.broker, health.clone(), figures.clone());
+    let door = Door::new(settings.keys, settings.verify_token.as_ref(), settings.limits, publisher, figures);
+    let requests = settings.shutdown_deadline.saturating_sub(PUBLISHER_SHARE);
+    let door = server(listener, web::Data::new(door), health, stop.clone(), requests)?;
+
+    door.await?;
+    // Every request is answered: what is still in the publisher's hands, nobody waits for.
+    if timeout_at(Instant::now() + PUBLISHER_SHARE, owner.stop()).await.is_err() {
+        tracing::warn!("the broker did not say goodbye in time");
+    }
+    admin_handle.stop(false).await;
+    admin.await??;
+    tracing::info!("ingest stopped");
+    Ok(())
+}
+
+/// The server of the door, with liveness and readiness beside it.
+///
+/// # Errors
+/// When it can't be set up on `listener`.
+pub fn server(
+    listener: TcpListener,
+    door: web::Data<Door>,
+    health: Health,
+    stop: CancellationToken,
+    shutdown_deadline: Duration,
+) -> std::io::Result<Server> {
+    let app = move || {
+        App::new().app_data(door.clone()).configure(health::routes(health.clone())).configure(door::routes)
+    };
+    let server = HttpServer::new(app)
+        .keep_alive(KEEP_ALIVE)
+        .client_disconnect_timeout(LINGER)
+        .shutdown_signal(stop.cancelled_owned())
+        .shutdown_timeout(shutdown_deadline.as_secs().max(1))
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("can't listen on {address}: free it or set {variable}"))
+}

@@ -1,0 +1,102 @@
+//! What can be made to happen on the number, by a test or through the control interface.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    clock, delivery,
+    delivery::Parcel,
+    dialect::{Dialect, Webhook},
+    story::{Conversation, Event, Fact, InboundMessage, SentIds},
+    world::World,
+};
+
+/// A webhook whose body is given, not built: for kinds without a builder, and for what a receiver must survive.
+#[derive(Clone, Debug)]
+pub struct RawWebhook {
+    /// The event's kind, for the header that names it.
+    pub kind: String,
+    /// The exact bytes to sign and send.
+    pub body: Bytes,
+    /// Chooses the headers; the simulator's dialect unless set.
+    pub dialect: Option<Dialect>,
+    /// Adds to the dialect's headers or replaces them; an empty value leaves that header out.
+    pub headers: Vec<(String, String)>,
+    /// Signs in place of the configured secret.
+    pub secret: Option<String>,
+    /// The idempotency key; else a new one.
+    pub key: Option<String>,
+}
+
+impl RawWebhook {
+    /// `body` as a webhook of `kind`, signed as usual.
+    #[must_use]
+    pub fn new(kind: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            kind: kind.into(),
+            body: body.into(),
+            dialect: None,
+            headers: Vec::new(),
+            secret: None,
+            key: None,
+        }
+    }
+}
+
+/// A contact writes.
+pub(crate) fn inbound(world: &Arc<World>, inbound: InboundMessage) -> SentIds {
+    let dialect = inbound.dialect.unwrap_or_else(|| world.dialect());
+    let duplicates = inbound.duplicates;
+    let message = world.store().receive(inbound, clock::now());
+    let ids = SentIds {
+        message_id: message.id.clone(),
+        wamid: message.wamid.clone(),
+        conversation_id: message.conversation.id.clone(),
+    };
+    if message.is_new_conversation && world.config.announce_conversations {
+        let opened = Event { at: message.at, fact: Fact::ConversationCreated(message.conversation.clone()) };
+        delivery::tell(world, dialect, &opened, 0);
+    }
+    delivery::tell(world, dialect, &Event::received(message), duplicates);
+    ids
+}
+
+/// A conversation is closed; the contact's next message opens another. None: there is no such conversation.
+pub(crate) fn end_conversation(world: &Arc<World>, id: &str) -> Option<Conversation> {
+    let now = clock::now();
+    let conversation = world.store().set_ended(id, true, now)?;
+    let event = Event { at: now, fact: Fact::ConversationEnded(conversation.clone()) };
+    delivery::tell(world, world.dialect(), &event, 0);
+    Some(conversation)
+}
+
+/// A webhook leaves as it is.
+pub(crate) fn send_raw(world: &Arc<World>, raw: RawWebhook) -> u64 {
+    let dialect = raw.dialect.unwrap_or_else(|| world.dialect());
+    let webhook = Webhook { dialect, kind: raw.kind, body: raw.body, batch_size: None };
+    let mut parcel = Parcel::raw(webhook);
+    parcel.headers = raw.headers;
+    parcel.secret = raw.secret;
+    parcel.key = raw.key.unwrap_or(parcel.key);
+    delivery::dispatch(world, parcel)
+}
+
+/// A webhook is delivered once more under its key. None: there is no such delivery.
+pub(crate) fn repeat(world: &Arc<World>, number: u64) -> Option<u64> {
+    let original = world.log().deliveries().iter().find(|delivery| delivery.number == number)?.clone();
+    let webhook = Webhook {
+        dialect: original.dialect,
+        kind: original.kind,
+        body: original.body,
+        batch_size: original.batch_size,
+    };
+    let parcel = Parcel {
+        key: original.idempotency_key,
+        conversation_id: original.conversation_id,
+        message_ids: original.message_ids,
+        origin: Some(number),
+        ..Parcel::raw(webhook)
+    };
+    Some(delivery::dispatch(world, parcel))
+}

@@ -1,0 +1,161 @@
+//! Listings: pages by number in the conversation API, cursors in the Meta proxy.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{proxy, shape};
+use crate::{
+    clock, dialect,
+    reply::Reply,
+    story::{Message, digits},
+    world::World,
+};
+
+type Query = HashMap<String, String>;
+
+pub(super) fn conversations(world: &World, query: &Query) -> Result<Reply, Reply> {
+    let items = world
+        .store()
+        .conversations()
+        .iter()
+        .rev()
+        .map(|conversation| shape::v1_conversation(&world.config.line, conversation))
+        .collect();
+    page(items, query)
+}
+
+pub(super) fn messages(world: &World, conversation: &str, query: &Query) -> Result<Reply, Reply> {
+    let store = world.store();
+    if store.conversation(conversation).is_none() {
+        return Err(Reply::kapso(404, "Conversation not found"));
+    }
+    let of = store.messages().iter().rev().filter(|message| message.conversation.id == conversation);
+    page(of.map(|message| shape::v1_message(message, true)).collect(), query)
+}
+
+pub(super) fn configs(world: &World, query: &Query) -> Result<Reply, Reply> {
+    let line = &world.config.line;
+    let config = json!({
+        "id": line.config_id,
+        "name": line.name,
+        "phone_number_id": line.phone_number_id,
+        "display_phone_number": format!("+{}", line.number),
+        "business_account_id": line.business_account_id,
+    });
+    page(vec![config], query)
+}
+
+/// `{data, meta}` of the page that the query asks for; 20 items a page unless it says otherwise.
+pub(super) fn page(items: Vec<Value>, query: &Query) -> Result<Reply, Reply> {
+    let page = number(query, "page", 1)?.max(1);
+    let per_page = number(query, "per_page", 20)?.clamp(1, 100);
+    let total = items.len();
+    let data: Vec<Value> =
+        items.into_iter().skip((page - 1).saturating_mul(per_page)).take(per_page).collect();
+    let meta = json!({
+        "page": page,
+        "per_page": per_page,
+        "total_pages": total.div_ceil(per_page),
+        "total_count": total,
+    });
+    Ok(Reply::json(200, json!({ "data": data, "meta": meta })))
+}
+
+pub(super) fn proxy_messages(world: &World, number: &str, query: &Query) -> Result<Reply, Reply> {
+    proxy::known_number(world, number)?;
+    messages_by_cursor(world, query)
+}
+
+/// Messages in Kapso v2's shape, newest first, by the filters that the query names.
+pub(super) fn messages_by_cursor(world: &World, query: &Query) -> Result<Reply, Reply> {
+    let since = moment(query, "since")?;
+    let until = moment(query, "until")?;
+    let asked = |name: &str, value: &str| query.get(name).is_none_or(|asked| asked == value);
+    let wanted = |message: &Message| {
+        since.is_none_or(|since| message.at >= since)
+            && until.is_none_or(|until| message.at <= until)
+            && asked("direction", message.direction.as_str())
+            && asked("status", message.status())
+            && asked("message_type", &message.content.kind)
+            && query
+                .get("phone_number")
+                .is_none_or(|number| digits(number) == message.conversation.contact.number)
+            && asked("conversation_id", &message.conversation.id)
+    };
+    let store = world.store();
+    let newest_first = store.messages().iter().enumerate().rev().filter(|(_, message)| wanted(message));
+    cursors(newest_first.map(|(at, message)| (at, dialect::v2_message(message, &message.statuses))), query)
+}
+
+pub(super) fn proxy_conversations(world: &World, number: &str, query: &Query) -> Result<Reply, Reply> {
+    proxy::known_number(world, number)?;
+    let since = moment(query, "last_active_since")?;
+    let until = moment(query, "last_active_until")?;
+    let store = world.store();
+    let newest_first = store.conversations().iter().enumerate().rev().filter(|(_, it)| {
+        since.is_none_or(|since| it.last_active_at >= since)
+            && until.is_none_or(|until| it.last_active_at <= until)
+            && query.get("status").is_none_or(|status| status == it.status())
+            && query.get("phone_number").is_none_or(|number| digits(number) == it.contact.number)
+    });
+    cursors(newest_first.map(|(at, it)| (at, dialect::v2_conversation(&world.config.line, it))), query)
+}
+
+/// `{data, paging}`: items newest first, each at a place that never changes, so that a cursor outlives new ones.
+pub(super) fn cursors(items: impl Iterator<Item = (usize, Value)>, query: &Query) -> Result<Reply, Reply> {
+    let limit = number(query, "limit", 20)?;
+    if limit == 0 || limit > 100 {
+        return Err(Reply::kapso(400, "limit must be between 1 and 100"));
+    }
+    let all: Vec<(usize, Value)> = items.collect();
+    let after = cursor(query, "after")?;
+    let before = cursor(query, "before")?;
+    let start = match (after, before) {
+        (Some(after), _) => all.iter().position(|(at, _)| *at < after).unwrap_or(all.len()),
+        (None, Some(before)) => all.iter().take_while(|(at, _)| *at > before).count().saturating_sub(limit),
+        (None, None) => 0,
+    };
+    let end = before
+        .filter(|_| after.is_none())
+        .map_or(all.len(), |before| all.iter().take_while(|(at, _)| *at > before).count())
+        .min(start + limit);
+    let shown = all.get(start..end).unwrap_or_default();
+    let first = shown.first().filter(|_| start > 0).map(|(at, _)| encode(*at));
+    let last = shown.last().filter(|_| end < all.len()).map(|(at, _)| encode(*at));
+    let data: Vec<&Value> = shown.iter().map(|(_, value)| value).collect();
+    Ok(Reply::json(200, json!({ "data": data, "paging": { "cursors": { "before": first, "after": last } } })))
+}
+
+/// Opaque to callers: they are to hand it back, not to read it.
+fn encode(place: usize) -> String {
+    hex::encode(format!("at:{place}"))
+}
+
+fn cursor(query: &Query, name: &str) -> Result<Option<usize>, Reply> {
+    let Some(given) = query.get(name).filter(|given| !given.is_empty()) else {
+        return Ok(None);
+    };
+    let place = hex::decode(given)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .and_then(|text| text.strip_prefix("at:").and_then(|place| place.parse().ok()));
+    place.map(Some).ok_or_else(|| Reply::kapso(400, &format!("Invalid {name} cursor")))
+}
+
+fn number(query: &Query, name: &str, otherwise: usize) -> Result<usize, Reply> {
+    query.get(name).map_or(Ok(otherwise), |given| {
+        given.parse().map_err(|_| Reply::kapso(400, &format!("{name} must be a number")))
+    })
+}
+
+fn moment(query: &Query, name: &str) -> Result<Option<OffsetDateTime>, Reply> {
+    query
+        .get(name)
+        .map(|given| {
+            clock::parse_iso(given)
+                .ok_or_else(|| Reply::kapso(400, &format!("{name} must be an ISO-8601 time")))
+        })
+        .transpose()
+}

@@ -1,0 +1,202 @@
+//! The number's one webhook as it is registered with Kapso: where it goes, in which shape, for which events.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::{clock, config::Buffering, config::SimConfig, dialect::Dialect, ids, story::Line};
+
+/// Kinds that a number's webhook can be registered for (Kapso's documentation, the number-level catalogue).
+const KNOWN: [&str; 11] = [
+    "whatsapp.message.received",
+    "whatsapp.message.sent",
+    "whatsapp.message.delivered",
+    "whatsapp.message.read",
+    "whatsapp.message.failed",
+    "whatsapp.conversation.created",
+    "whatsapp.conversation.ended",
+    "whatsapp.conversation.inactive",
+    "whatsapp.contact.identity_changed",
+    "whatsapp.contact.marketing_preference_changed",
+    "whatsapp.meta_business_agent.handover",
+];
+
+/// A registered webhook. Kapso lets a number have several; this one has one.
+#[derive(Clone)]
+pub(crate) struct Subscription {
+    id: String,
+    pub(crate) url: Option<String>,
+    pub(crate) dialect: Dialect,
+    pub(crate) secret: Option<String>,
+    pub(crate) buffering: Buffering,
+    /// None: everything, as long as nobody has registered anything.
+    events: Option<Vec<String>>,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+impl Subscription {
+    pub(crate) fn of(config: &SimConfig) -> Self {
+        let now = clock::now();
+        Self {
+            id: ids::uuid(),
+            url: config.webhook_url.clone(),
+            dialect: config.dialect,
+            secret: config.webhook_secret.clone(),
+            buffering: config.buffering,
+            events: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Whether this is the id of a webhook that exists.
+    pub(crate) fn is(&self, id: &str) -> bool {
+        self.url.is_some() && self.id == id
+    }
+
+    /// Whether it is told of `kind`. Only Kapso's own kinds can be chosen: Meta's body comes whole, the guide's always.
+    pub(crate) fn wants(&self, dialect: Dialect, kind: &str) -> bool {
+        let chosen = matches!(dialect, Dialect::V1 | Dialect::V2 | Dialect::V2Batch);
+        !chosen || self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == kind))
+    }
+
+    /// As the platform API shows it.
+    pub(crate) fn show(&self, line: &Line, active: bool) -> Value {
+        let every = || KNOWN.map(str::to_owned).to_vec();
+        json!({
+            "id": self.id,
+            "url": self.url,
+            "kind": if self.dialect == Dialect::Meta { "meta" } else { "kapso" },
+            "events": self.events.clone().unwrap_or_else(every),
+            "active": active,
+            "payload_version": if self.dialect == Dialect::V1 { "v1" } else { "v2" },
+            "buffer_enabled": self.dialect == Dialect::V2Batch,
+            "buffer_window_seconds": self.buffering.window.as_secs(),
+            "max_buffer_size": self.buffering.max_size,
+            "inactivity_minutes": 60,
+            "headers": {},
+            "phone_number_id": line.phone_number_id,
+            "created_at": clock::iso(self.created_at),
+            "updated_at": clock::iso(self.updated_at),
+        })
+    }
+
+    /// A new registration takes the place of the old one.
+    pub(crate) fn register(&mut self, change: Change) {
+        let now = clock::now();
+        *self = Self {
+            id: ids::uuid(),
+            url: None,
+            dialect: Dialect::V2,
+            secret: Some(hex::encode(ids::uuid())),
+            buffering: Buffering::default(),
+            events: Some(Vec::new()),
+            created_at: now,
+            updated_at: now,
+        };
+        self.change(change);
+    }
+
+    pub(crate) fn change(&mut self, change: Change) {
+        self.dialect = change.dialect(self.dialect);
+        self.url = change.url.or(self.url.take());
+        self.secret = change.secret.or(self.secret.take());
+        self.events = change.events.or(self.events.take());
+        self.buffering.window = change.buffer_window.unwrap_or(self.buffering.window);
+        self.buffering.max_size = change.max_buffer_size.unwrap_or(self.buffering.max_size);
+        self.updated_at = clock::now();
+    }
+}
+
+/// What a call of the platform API says about a webhook; what it leaves out stays.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Change {
+    url: Option<String>,
+    kind: Option<String>,
+    payload_version: Option<String>,
+    buffer_enabled: Option<bool>,
+    buffer_window: Option<std::time::Duration>,
+    max_buffer_size: Option<usize>,
+    events: Option<Vec<String>>,
+    secret: Option<String>,
+    pub(crate) active: Option<bool>,
+}
+
+impl Change {
+    /// Reads the `whatsapp_webhook` object; the error is Kapso's sentence.
+    pub(crate) fn read(webhook: &Value) -> Result<Self, String> {
+        let text = |name: &str| webhook.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str, most: u64| match webhook.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(number) if (1..=most).contains(&number) => Ok(Some(number)),
+                _ => Err(format!("{name} must be between 1 and {most}")),
+            },
+        };
+        let events = webhook.get("events").and_then(Value::as_array).map(|events| {
+            events.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<String>>()
+        });
+        let unknown: Vec<String> = events
+            .iter()
+            .flatten()
+            .filter(|event| !KNOWN.contains(&event.as_str()))
+            .map(|event| format!("{event:?}"))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(format!("Events contains unsupported events: {}", unknown.join(", ")));
+        }
+        Ok(Self {
+            url: text("url"),
+            kind: text("kind"),
+            payload_version: text("payload_version"),
+            buffer_enabled: webhook.get("buffer_enabled").and_then(Value::as_bool),
+            buffer_window: number("buffer_window_seconds", 60)?.map(std::time::Duration::from_secs),
+            max_buffer_size: number("max_buffer_size", 100)?.and_then(|size| usize::try_from(size).ok()),
+            events,
+            secret: text("secret_key"),
+            active: webhook.get("active").and_then(Value::as_bool),
+        })
+    }
+
+    pub(crate) fn has_url(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| url.starts_with("https://") || url.starts_with("http://"))
+    }
+
+    /// The shape that this asks for; that which is in force where it says nothing of it.
+    fn dialect(&self, current: Dialect) -> Dialect {
+        let version = self.payload_version.as_deref();
+        match (self.kind.as_deref(), version, self.buffer_enabled) {
+            (Some("meta"), ..) => Dialect::Meta,
+            (None, None, None) => current,
+            (_, Some("v1"), _) => Dialect::V1,
+            (_, _, Some(true)) => Dialect::V2Batch,
+            (_, None, None) if current != Dialect::Meta => current,
+            _ => Dialect::V2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialect(webhook: &Value) -> Option<Dialect> {
+        Change::read(webhook).ok().map(|change| change.dialect(Dialect::Guide))
+    }
+
+    #[test]
+    fn the_shape_follows_what_is_registered() {
+        assert_eq!(dialect(&json!({ "active": true })), Some(Dialect::Guide));
+        assert_eq!(dialect(&json!({ "kind": "meta" })), Some(Dialect::Meta));
+        assert_eq!(dialect(&json!({ "payload_version": "v1" })), Some(Dialect::V1));
+        assert_eq!(dialect(&json!({ "payload_version": "v2" })), Some(Dialect::V2));
+        assert_eq!(dialect(&json!({ "buffer_enabled": true })), Some(Dialect::V2Batch));
+    }
+
+    #[test]
+    fn unknown_events_are_refused_in_kapsos_words() {
+        let refused = Change::read(&json!({ "events": ["whatsapp.message.received", "message.received"] }));
+        let words = "Events contains unsupported events: \"message.received\"";
+        assert_eq!(refused.err().as_deref(), Some(words));
+    }
+}

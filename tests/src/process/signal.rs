@@ -1,0 +1,45 @@
+//! Signals, sent by the shell's own `kill`: it is on every machine, and needs no unsafe code here.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+
+/// A signal that the harness sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGQUIT: for Postgres, stop at once and recover at the next start.
+    Quit,
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+    /// SIGSTOP: alive, and silent.
+    Freeze,
+    /// SIGCONT.
+    Thaw,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "INT",
+            Self::Quit => "QUIT",
+            Self::Terminate => "TERM",
+            Self::Kill => "KILL",
+            Self::Freeze => "STOP",
+            Self::Thaw => "CONT",
+        }
+    }
+}
+
+pub(super) fn send(signal: Signal, pid: u32) -> Result<()> {
+    let sent = Command::new("/bin/sh")
+        .args(["-c", r#"kill -s "$0" "$1""#, signal.name(), &pid.to_string()])
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&sent.stderr);
+    ensure!(sent.status.success(), "can't send SIG{} to {pid}: {}", signal.name(), said.trim());
+    Ok(())
+}

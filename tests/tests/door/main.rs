@@ -1,0 +1,10 @@
+//! The door against a real broker: the real binary, its answers, and what lies in the queue afterwards.
+
+mod envelope;
+mod guide;
+mod outages;
+mod queue;
+mod refusals;
+mod signatures;
+mod stage;
+mod start_and_stop;

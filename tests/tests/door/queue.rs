@@ -1,0 +1,69 @@
+//! What lies in the broker, seen by a client that shares nothing with the product.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use harness::wait;
+use lapin::message::BasicGetMessage;
+use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+
+pub(crate) const EVENTS: &str = "buzon.events";
+pub(crate) const UNROUTED: &str = "buzon.unrouted";
+
+/// A confirmed message is visible at once; the machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Queue {
+    // Dropping it ends the channel.
+    _connection: Connection,
+    channel: Channel,
+}
+
+impl Queue {
+    pub(crate) async fn connect(url: &str) -> Result<Self> {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        Ok(Self { _connection: connection, channel })
+    }
+
+    /// Takes the next message out of a queue, waiting for it.
+    pub(crate) async fn take(&self, queue: &str) -> Result<BasicGetMessage> {
+        wait::until(&format!("a message in {queue}"), DEADLINE, async || self.next(queue).await).await
+    }
+
+    /// Takes every message that is in a queue now.
+    pub(crate) async fn take_all(&self, queue: &str) -> Result<Vec<BasicGetMessage>> {
+        let mut taken = Vec::new();
+        while let Some(message) = self.next(queue).await? {
+            taken.push(message);
+        }
+        Ok(taken)
+    }
+
+    async fn next(&self, queue: &str) -> Result<Option<BasicGetMessage>> {
+        let options = BasicGetOptions { no_ack: true };
+        Ok(self.channel.basic_get(queue.into(), options).await?)
+    }
+
+    /// Binds a queue of somebody else's to the exchange of events.
+    pub(crate) async fn bind_own(&self, queue: &str, key: &str) -> Result<()> {
+        let none = FieldTable::default();
+        self.channel.queue_declare(queue.into(), QueueDeclareOptions::default(), none.clone()).await?;
+        let options = QueueBindOptions::default();
+        Ok(self.channel.queue_bind(queue.into(), EVENTS.into(), key.into(), options, none).await?)
+    }
+
+    pub(crate) async fn delete(&self, queue: &str) -> Result<()> {
+        self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+        Ok(())
+    }
+
+    /// Declares a queue as ingest does not.
+    pub(crate) async fn declare_classic(&self, queue: &str) -> Result<()> {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
+        Ok(())
+    }
+}

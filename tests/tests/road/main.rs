@@ -1,0 +1,14 @@
+//! The whole road, with nothing of it replaced but Kapso: ingest, `RabbitMQ`, worker, Postgres, and back.
+
+mod configuration;
+mod databases;
+mod dispatcher;
+mod guide;
+mod logs;
+mod outages;
+mod redelivery;
+mod reply;
+mod scene;
+mod slow_lane;
+mod stop;
+mod worker_away;
