@@ -35,20 +35,27 @@ $$;
 
 -- The people on the other side.
 CREATE TABLE contacts (
-    id           text COLLATE "C" PRIMARY KEY,
-    phone_number text COLLATE "C",
-    bsuid        text COLLATE "C",
-    kapso_id     text COLLATE "C",
-    name         text COLLATE "C",
-    name_clock   bigint,
-    created_at   timestamptz
+    id                 text COLLATE "C" PRIMARY KEY,
+    phone_number       text COLLATE "C",
+    phone_number_clock bigint,
+    bsuid              text COLLATE "C",
+    bsuid_clock        bigint,
+    kapso_id           text COLLATE "C",
+    name               text COLLATE "C",
+    name_clock         bigint,
+    username           text COLLATE "C",
+    username_clock     bigint,
+    marketing          text COLLATE "C",
+    marketing_clock    bigint,
+    created_at         timestamptz
 );
 
 COMMENT ON COLUMN contacts.id IS 'The best of its names: the phone number, else the BSUID, else kapso:<id>.';
-COMMENT ON COLUMN contacts.phone_number IS 'Digits only, with the country code. Greatest.';
-COMMENT ON COLUMN contacts.bsuid IS 'Meta''s business-scoped user id. Greatest.';
+COMMENT ON COLUMN contacts.phone_number IS 'Digits only, with the country code. Latest.';
+COMMENT ON COLUMN contacts.bsuid IS 'Meta''s business-scoped user id. Latest.';
 COMMENT ON COLUMN contacts.kapso_id IS 'Greatest.';
-COMMENT ON COLUMN contacts.name IS 'Latest, by name_clock.';
+COMMENT ON COLUMN contacts.name IS 'What they call themselves. Latest.';
+COMMENT ON COLUMN contacts.marketing IS 'Whether they want advertising: stopped, resumed. Latest.';
 COMMENT ON COLUMN contacts.created_at IS 'When the sender created it, where it says so. Least.';
 
 -- Every name that a contact has been called by, with the contact it means now.
@@ -65,12 +72,21 @@ CREATE TABLE conversations (
     phone_number_id text COLLATE "C",
     status          text COLLATE "C",
     status_clock    bigint,
-    last_active_at  timestamptz
+    created_at      timestamptz,
+    last_active_at  timestamptz,
+    ended_at        timestamptz,
+    inactive_at     timestamptz,
+    metadata        json,
+    metadata_clock  bigint
 );
 
 COMMENT ON COLUMN conversations.contact_id IS 'Greatest.';
 COMMENT ON COLUMN conversations.phone_number_id IS 'Our number, as Meta names it. Greatest.';
 COMMENT ON COLUMN conversations.status IS 'active, ended, … Latest, by status_clock.';
+COMMENT ON COLUMN conversations.created_at IS 'When the sender opened it. Least.';
+COMMENT ON COLUMN conversations.ended_at IS 'When the sender ended it. Greatest.';
+COMMENT ON COLUMN conversations.inactive_at IS 'When it had been silent for as long as the webhook asks. Greatest.';
+COMMENT ON COLUMN conversations.metadata IS 'What the business noted about it at Kapso. Latest.';
 COMMENT ON COLUMN conversations.last_active_at IS 'Greatest of the times of its messages and of what the sender says.';
 CREATE INDEX conversations_contact_id ON conversations (contact_id);
 
@@ -153,3 +169,56 @@ CREATE TABLE message_statuses (
 );
 
 COMMENT ON COLUMN message_statuses.details IS 'Errors, pricing and the rest of what came with it. Ranked.';
+
+-- Who reacted to which message with what. A reaction that was taken back keeps its row, with
+-- no emoji: that is how a late copy of it is known to be old.
+CREATE TABLE reactions (
+    message_id  text COLLATE "C" NOT NULL,
+    reactor     text COLLATE "C" NOT NULL,
+    emoji       text COLLATE "C",
+    clock       bigint           NOT NULL,
+    PRIMARY KEY (message_id, reactor)
+);
+
+COMMENT ON COLUMN reactions.message_id IS 'The message that was reacted to.';
+COMMENT ON COLUMN reactions.reactor IS 'The contact, or business.';
+COMMENT ON COLUMN reactions.emoji IS 'Null: taken back. Latest, by clock.';
+CREATE INDEX reactions_reactor ON reactions (reactor);
+
+-- What is neither a person, a conversation nor a message: our numbers and accounts, runs of
+-- workflows and agents, templates, events of the project's own. One row each, with its state.
+CREATE TABLE subjects (
+    kind            text COLLATE "C" NOT NULL,
+    id              text COLLATE "C" NOT NULL,
+    state           text COLLATE "C" NOT NULL,
+    conversation_id text COLLATE "C",
+    details         json             NOT NULL,
+    clock           bigint           NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+
+COMMENT ON COLUMN subjects.state IS 'The last thing that happened to it: disconnected, handoff, completed, … Latest, by clock.';
+COMMENT ON COLUMN subjects.details IS 'All that this event said. Latest, by clock and state.';
+
+-- The history behind subjects.state. Append-only.
+CREATE TABLE subject_events (
+    kind        text COLLATE "C" NOT NULL,
+    id          text COLLATE "C" NOT NULL,
+    event       text COLLATE "C" NOT NULL,
+    occurred_at timestamptz      NOT NULL,
+    details     json             NOT NULL,
+    PRIMARY KEY (kind, id, event, occurred_at)
+);
+
+CREATE VIEW phone_numbers AS
+    SELECT id, state, details ->> 'display_phone_number' AS display_phone_number, details FROM subjects WHERE kind = 'phone_number';
+CREATE VIEW accounts AS
+    SELECT id, state, details FROM subjects WHERE kind = 'account';
+CREATE VIEW workflow_executions AS
+    SELECT id, state, conversation_id, details ->> 'workflow_id' AS workflow_id, details FROM subjects WHERE kind = 'workflow_execution';
+CREATE VIEW agent_runs AS
+    SELECT id, state, details #>> '{data,agent,name}' AS agent, details FROM subjects WHERE kind = 'agent_run';
+CREATE VIEW project_events AS
+    SELECT id, state AS name, conversation_id, details -> 'properties' AS properties FROM subjects WHERE kind = 'project_event';
+CREATE VIEW templates AS
+    SELECT id, state, details ->> 'message_template_name' AS name, details FROM subjects WHERE kind = 'template';

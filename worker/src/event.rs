@@ -40,10 +40,16 @@ impl Moment {
 }
 
 /// The wire format of a webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dialect {
     /// The customer's guide: `{event_type, conversation_id, payload, …}`.
     Guide,
+    /// Kapso's first: `{message, conversation, whatsapp_config}`.
+    KapsoV1,
+    /// Kapso's second, and today's: `{message, conversation, phone_number_id}`.
+    KapsoV2,
+    /// Meta's own, forwarded: `{object, entry: […]}`.
+    Meta,
     /// Ours: what the dispatcher knows of a reply that it sent.
     Outbox,
 }
@@ -54,6 +60,9 @@ impl Dialect {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Guide => "guide",
+            Self::KapsoV1 => "kapso_v1",
+            Self::KapsoV2 => "kapso_v2",
+            Self::Meta => "meta",
             Self::Outbox => "outbox",
         }
     }
@@ -63,6 +72,8 @@ impl Dialect {
     pub const fn rank(self) -> i16 {
         match self {
             Self::Guide | Self::Outbox => 1,
+            Self::KapsoV1 => 2,
+            Self::KapsoV2 | Self::Meta => 3,
         }
     }
 }
@@ -89,6 +100,10 @@ pub enum Fact {
     Conversation(Conversation),
     /// A contact exists, with what this event knows of it.
     Contact(Contact),
+    /// A contact reacted to a message, or took the reaction back.
+    Reaction(Reaction),
+    /// Something happened to a number, an account, a workflow, …
+    Subject(SubjectEvent),
 }
 
 /// Who wrote a message.
@@ -130,14 +145,81 @@ pub struct Message {
     pub kind: Option<String>,
     /// The text or the caption.
     pub body: Option<String>,
-    /// Where the media is and what it is: JSON.
-    pub media: Option<String>,
+    /// Where the media is and what it is.
+    pub media: Option<Media>,
     /// What it answers or forwards: JSON.
     pub context: Option<String>,
     /// What else it holds, by its type: JSON.
     pub content: Option<String>,
     /// Whether the event's time is the message's: not so for an event about its status.
     pub written_now: bool,
+}
+
+/// The media of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// What is known of it: JSON.
+    pub json: String,
+    /// Whether the sender keeps a copy, and says where: Meta's own address soon expires.
+    pub kept: bool,
+}
+
+/// A reaction to a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    /// The names of the message that was reacted to.
+    pub to: Vec<String>,
+    /// Who reacted; nobody: the business.
+    pub contact: ContactNames,
+    /// The emoji; none: the reaction was taken back.
+    pub emoji: Option<String>,
+}
+
+/// What an event can be about that is neither a person, a conversation nor a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SubjectKind {
+    /// One of our numbers.
+    PhoneNumber,
+    /// A WhatsApp business account.
+    Account,
+    /// One run of a workflow of Kapso's.
+    WorkflowExecution,
+    /// One run of an agent of Kapso's.
+    AgentRun,
+    /// An event that the project's owner defined.
+    ProjectEvent,
+    /// A message template.
+    Template,
+}
+
+impl SubjectKind {
+    /// As the table has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PhoneNumber => "phone_number",
+            Self::Account => "account",
+            Self::WorkflowExecution => "workflow_execution",
+            Self::AgentRun => "agent_run",
+            Self::ProjectEvent => "project_event",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// Something that happened to a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectEvent {
+    /// What it is.
+    pub kind: SubjectKind,
+    /// Its id.
+    pub id: String,
+    /// What happened: `disconnected`, `handoff`, `completed`, … It is the subject's state then.
+    pub event: String,
+    /// The conversation that it concerns.
+    pub conversation: Option<String>,
+    /// All that the event says: JSON.
+    pub details: String,
 }
 
 /// How far a message of ours got.
@@ -149,6 +231,8 @@ pub enum Progress {
     Delivered,
     /// The contact has read it.
     Read,
+    /// The contact has played it, and so read it.
+    Played,
     /// It will not arrive.
     Failed,
 }
@@ -161,8 +245,19 @@ impl Progress {
             Self::Sent => "sent",
             Self::Delivered => "delivered",
             Self::Read => "read",
+            Self::Played => "played",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl Progress {
+    /// From Meta's name for it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sent, Self::Delivered, Self::Read, Self::Played, Self::Failed]
+            .into_iter()
+            .find(|progress| progress.name() == name)
     }
 }
 
@@ -192,6 +287,14 @@ pub struct Conversation {
     pub status: Option<String>,
     /// When something was last written in it.
     pub last_active_at: Option<OffsetDateTime>,
+    /// When it began.
+    pub created_at: Option<OffsetDateTime>,
+    /// When it ended.
+    pub ended_at: Option<OffsetDateTime>,
+    /// When it had been silent for as long as the webhook asks.
+    pub inactive_at: Option<OffsetDateTime>,
+    /// What the business noted about it: JSON.
+    pub metadata: Option<String>,
 }
 
 /// A person, as far as one event knows them.
@@ -199,8 +302,14 @@ pub struct Conversation {
 pub struct Contact {
     /// What they are called by.
     pub names: ContactNames,
+    /// What they were called by before: the same person, under a name that is no more.
+    pub former: ContactNames,
     /// What they call themselves.
     pub name: Option<String>,
+    /// Their `@name`.
+    pub username: Option<String>,
+    /// Whether they want advertising: `stopped`, `resumed`.
+    pub marketing: Option<String>,
     /// When the sender created them.
     pub created_at: Option<OffsetDateTime>,
 }

@@ -1,5 +1,8 @@
 //! Whose fault a failure is: the data's, or the world's.
 
+/// The SQLSTATE classes that are the data's fault.
+const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
+
 /// What kept a webhook from being stored.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -12,13 +15,14 @@ pub enum Fault {
 }
 
 impl From<sqlx::Error> for Fault {
-    /// Only the SQLSTATE classes 22 (data exception) and 23 (integrity constraint) are the
-    /// data's fault. Source: PostgreSQL, "Appendix A. Error Codes".
+    /// Only the SQLSTATE classes 22 (data exception), 23 (integrity constraint) and 54
+    /// (program limit: an id too long for its index, 54000) are the data's fault; each fails
+    /// alike however often it is tried. Source: PostgreSQL, "Appendix A. Error Codes".
     fn from(error: sqlx::Error) -> Self {
         match &error {
             // The text alone: Postgres' detail can hold the row, and so somebody's words.
             sqlx::Error::Database(refused) => match refused.code() {
-                Some(code) if code.starts_with("22") || code.starts_with("23") => {
+                Some(code) if DATA_CLASSES.iter().any(|class| code.starts_with(class)) => {
                     Self::Data(format!("{} ({code})", refused.message()))
                 }
                 code => Self::Outage(format!("{} ({})", refused.message(), code.unwrap_or_default())),

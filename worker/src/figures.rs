@@ -13,9 +13,9 @@ pub(crate) fn events_projected(count: usize) {
     counter!("buzon_events_projected_total").increment(count as u64);
 }
 
-/// Webhooks of a kind or a dialect that we do not know: archived, and nothing else.
-pub(crate) fn webhooks_not_understood(count: usize) {
-    counter!("buzon_webhooks_not_understood_total").increment(count as u64);
+/// Items of a kind or a dialect that we do not know: archived, and nothing else.
+pub(crate) fn items_not_understood(count: usize) {
+    counter!("buzon_items_not_understood_total").increment(count as u64);
 }
 
 /// Dead letters made.

@@ -1,18 +1,29 @@
 //! What the worker is told by its environment.
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    str::FromStr,
+    time::Duration,
+};
 
 use contract::{
     broker::Broker,
     settings::{Environment, Secret, Settings, SettingsError},
 };
-use reqwest::Url;
+use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{consume, kapso::ApiStyle};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
+
+/// How many connections to Postgres unless configured.
+const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// How many deliveries one transaction takes unless configured.
+const WINDOW: NonZeroUsize = NonZeroUsize::new(250).unwrap();
 
 /// The settings of `worker run`.
 pub struct RunSettings {
@@ -63,6 +74,17 @@ impl FromStr for Switch {
     }
 }
 
+/// How many deliveries may be here unsettled. To RabbitMQ, 0 would mean "without limit".
+struct Prefetch(u16);
+
+impl FromStr for Prefetch {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.parse().ok().filter(|prefetch| (1..=2000).contains(prefetch)).map(Self).ok_or(())
+    }
+}
+
 impl RunSettings {
     /// Reads them.
     ///
@@ -71,29 +93,26 @@ impl RunSettings {
     pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
         // Read for its errors alone: production and development differ in nothing here.
         Environment::read(settings)?;
-        let seconds = |variable, default| settings.parsed(variable, default, "a number of seconds");
         Ok(Self {
             database: database(settings)?,
-            database_connections: settings.parsed(
-                "BUZON_DATABASE_CONNECTIONS",
-                10,
-                "a number of connections",
-            )?,
+            database_connections: settings
+                .parsed("BUZON_DATABASE_CONNECTIONS", CONNECTIONS, "a number of connections, at least 1")?
+                .get(),
             broker: Broker::from_settings(settings, "buzon worker")?,
             consume: consume::Settings {
-                prefetch: settings.parsed("BUZON_PREFETCH", 1000, "a number from 1 to 2000")?,
-                window: settings.parsed("BUZON_WINDOW", 250, "a number of deliveries")?,
+                prefetch: settings.parsed("BUZON_PREFETCH", Prefetch(1000), "a number from 1 to 2000")?.0,
+                window: settings.parsed("BUZON_WINDOW", WINDOW, "a number of deliveries, at least 1")?.get(),
             },
             api: Api::read(settings)?,
             effects: settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?.0,
             phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
-            reply_max_age: time::Duration::seconds(seconds("BUZON_REPLY_MAX_AGE_SECONDS", 900)?),
+            reply_max_age: time::Duration::seconds(
+                seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into(),
+            ),
             metrics_addr: metrics_addr(settings)?,
-            shutdown_deadline: Duration::from_secs(settings.parsed(
-                "BUZON_SHUTDOWN_DEADLINE_SECONDS",
-                20,
-                "a number of seconds",
-            )?),
+            shutdown_deadline: Duration::from_secs(
+                seconds(settings, "BUZON_SHUTDOWN_DEADLINE_SECONDS", 20)?.into(),
+            ),
         })
     }
 }
@@ -108,8 +127,26 @@ impl Api {
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(malformed());
         }
-        Ok(Self { base, style: ApiStyle::Conversation, token: settings.secret("KAPSO_API_TOKEN")? })
+        Ok(Self { base, style: ApiStyle::Conversation, token: token(settings)? })
     }
+}
+
+/// Reads `KAPSO_API_TOKEN`: it must fit into a request's header.
+fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
+    const VARIABLE: &str = "KAPSO_API_TOKEN";
+    let token = settings.secret(VARIABLE)?;
+    match &token {
+        Some(secret) if HeaderValue::from_str(secret.expose()).is_err() => Err(SettingsError::new(
+            VARIABLE,
+            "is malformed",
+            "give the API key as Kapso shows it, on one line",
+        )),
+        _ => Ok(token),
+    }
+}
+
+fn seconds(settings: &Settings, variable: &str, default: u32) -> Result<u32, SettingsError> {
+    settings.parsed(variable, default, "a number of seconds")
 }
 
 /// Reads `DATABASE_URL`. Its text is never shown: it can hold a password.
@@ -119,8 +156,11 @@ impl Api {
 pub fn database(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {
     const REMEDY: &str = "give postgres://user:password@host:5432/database";
     let url = settings.required_secret("DATABASE_URL", REMEDY)?;
-    let options = PgConnectOptions::from_str(url.expose())
-        .map_err(|_| SettingsError::new("DATABASE_URL", "is malformed", REMEDY))?;
+    let malformed = || SettingsError::new("DATABASE_URL", "is malformed", REMEDY);
+    // sqlx takes an address of any scheme for one of Postgres.
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+    let options =
+        PgConnectOptions::from_str(url.expose()).ok().filter(|_| is_postgres).ok_or_else(malformed)?;
     Ok(options.application_name("buzon worker").options([
         // A transaction that nobody goes on with must not hold its locks.
         ("idle_in_transaction_session_timeout", "10s"),

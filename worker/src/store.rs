@@ -1,6 +1,6 @@
 //! One transaction archives webhooks, projects their events and owes the effects of them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use contract::envelope::{Envelope, WebhookId};
 use sqlx::{PgConnection, PgPool};
@@ -132,11 +132,14 @@ impl Store {
         loop {
             let mut tx = self.pool.begin().await?;
             project::lock(&mut tx, lock).await?;
-            match archiving {
-                Archiving::New(entries) => archive::insert(&mut tx, entries).await?,
-                Archiving::Pending => batch.note(&mut tx).await?,
-            }
-            match self.project(&mut tx, batch, lock).await {
+            let events = match archiving {
+                Archiving::New(entries) => batch.events_of(&archive::insert(&mut tx, entries).await?),
+                Archiving::Pending => {
+                    batch.note(&mut tx).await?;
+                    Cow::Borrowed(batch.events.as_slice())
+                }
+            };
+            match self.project(&mut tx, batch, &events, lock).await {
                 Ok(owed) => {
                     tx.commit().await?;
                     batch.count();
@@ -159,9 +162,10 @@ impl Store {
         &self,
         tx: &mut PgConnection,
         batch: &Batch<'_>,
+        events: &[Sourced],
         lock: Lock,
     ) -> Result<u64, ProjectError> {
-        let received = project::project(tx, &batch.events, lock).await?;
+        let received = project::project(tx, events, lock).await?;
         let now = OffsetDateTime::now_utc();
         let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
         let new = outbox::insert(tx, &owed).await?;
@@ -173,7 +177,8 @@ impl Store {
 impl<'a> Batch<'a> {
     fn decode(webhooks: &'a [Envelope]) -> Self {
         let mut batch = Self { webhooks: Vec::with_capacity(webhooks.len()), events: Vec::new() };
-        for webhook in webhooks {
+        let mut seen = HashSet::new();
+        for webhook in webhooks.iter().filter(|webhook| seen.insert(webhook.id)) {
             let mut decoded = decode(webhook);
             if let Some(dialect) = decoded.dialect {
                 let sourced = |event: Event| Sourced {
@@ -187,6 +192,16 @@ impl<'a> Batch<'a> {
             batch.webhooks.push((webhook, decoded));
         }
         batch
+    }
+
+    /// The events of the webhooks that are new to the archive. The others have been projected,
+    /// or will be by the slow lane: a sender's retry is nothing new.
+    fn events_of(&self, new: &HashSet<WebhookId>) -> Cow<'_, [Sourced]> {
+        if new.len() == self.webhooks.len() {
+            return Cow::Borrowed(&self.events);
+        }
+        let is_new = |sourced: &&Sourced| matches!(sourced.source, Source::Webhook(id) if new.contains(&id));
+        Cow::Owned(self.events.iter().filter(is_new).cloned().collect())
     }
 
     /// Notes what became of webhooks that were pending.
@@ -209,7 +224,7 @@ impl<'a> Batch<'a> {
 
     fn count(&self) {
         figures::events_projected(self.events.len());
-        figures::webhooks_not_understood(self.webhooks.iter().filter(|(_, d)| d.not_understood).count());
+        figures::items_not_understood(self.webhooks.iter().map(|(_, decoded)| decoded.not_understood).sum());
         for (id, letter) in self.dead_letters() {
             figures::dead_letters_made(1);
             tracing::warn!(webhook.id = %id, item = letter.item, reason = letter.reason, "dead letter");

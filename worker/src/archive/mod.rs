@@ -8,9 +8,10 @@ pub mod slow_lane;
 
 pub use partitions::Partitions;
 
-use contract::envelope::{Envelope, Hints};
+use std::collections::{BTreeMap, HashSet};
+
+use contract::envelope::{Envelope, Hints, WebhookId};
 use sqlx::{PgConnection, types::Json};
-use std::collections::BTreeMap;
 
 use crate::event::Dialect;
 
@@ -47,11 +48,12 @@ pub struct Entry<'a> {
     pub disposition: Disposition,
 }
 
-/// Archives webhooks; those that are there already stay as they are.
+/// Archives webhooks; those that are there already stay as they are. The ids of the others,
+/// which are new.
 ///
 /// # Errors
 /// When Postgres refuses or is away.
-pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Result<()> {
+pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Result<HashSet<WebhookId>> {
     // No conflict target: what is unique is unique within its partition.
     const INSERT: &str =
         "INSERT INTO webhooks (id, received_at, kind, dialect, headers, verified_by, body, projected_at, dead_at)
@@ -59,12 +61,13 @@ pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Resul
                 CASE disposition WHEN 'projected' THEN now() END, CASE disposition WHEN 'dead' THEN now() END
          FROM UNNEST($1::bytea[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::bytea[], $8::text[])
          AS new (id, received_at, kind, dialect, headers, verified_by, body, disposition)
-         ON CONFLICT DO NOTHING";
+         ON CONFLICT DO NOTHING
+         RETURNING id";
     if entries.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     let all = || entries.iter();
-    sqlx::query(INSERT)
+    let new: Vec<Vec<u8>> = sqlx::query_scalar(INSERT)
         .bind(all().map(|entry| entry.webhook.id.as_bytes()).collect::<Vec<_>>())
         .bind(all().map(|entry| entry.webhook.received_at).collect::<Vec<_>>())
         .bind(all().map(|entry| storable(entry.webhook.kind.as_str())).collect::<Vec<_>>())
@@ -73,9 +76,9 @@ pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Resul
         .bind(all().map(|entry| entry.webhook.verified_by.as_str()).collect::<Vec<_>>())
         .bind(all().map(|entry| entry.webhook.body.as_ref()).collect::<Vec<_>>())
         .bind(all().map(|entry| entry.disposition.name()).collect::<Vec<_>>())
-        .execute(tx)
+        .fetch_all(tx)
         .await?;
-    Ok(())
+    Ok(new.iter().filter_map(|id| WebhookId::from_bytes(id)).collect())
 }
 
 fn headers(hints: &Hints) -> Json<BTreeMap<String, String>> {

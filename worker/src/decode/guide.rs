@@ -7,12 +7,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
-    Decoded, Undecodable,
+    Facts, Told,
     instant::instant,
     json::{filled, phone_number, text},
 };
 use crate::event::{
-    Contact, ContactNames, Conversation, Dialect, Direction, Event, Fact, Message, Moment, Progress, Status,
+    Contact, ContactNames, Conversation, Direction, Fact, Media, Message, Moment, Progress, Status,
 };
 
 /// The parts of a webhook that its event is told from.
@@ -23,33 +23,20 @@ struct Parts<'a> {
 }
 
 /// Decodes a body of the guide.
-pub(super) fn decode(body: &Value, received_at: OffsetDateTime) -> Decoded {
+pub(super) fn decode(body: &Value, received_at: OffsetDateTime) -> Told {
     let parts = Parts { body, payload: body.get("payload").unwrap_or(&Value::Null), received_at };
-    let kind = text(body, "event_type").unwrap_or_default();
-    let mut decoded = Decoded { dialect: Some(Dialect::Guide), ..Decoded::default() };
-    let facts = match kind.as_str() {
-        "message.received" => Ok(parts.received()),
-        "message.sent" => Ok(parts.status(Progress::Sent)),
-        "message.delivered" => Ok(parts.status(Progress::Delivered)),
-        "message.read" => Ok(parts.status(Progress::Read)),
-        "message.failed" => Ok(parts.status(Progress::Failed)),
-        "conversation.status_changed" => parts.conversation_changed(),
-        "contact.created" => parts.contact(instant(body, "timestamp")),
-        "contact.updated" => parts.contact(None),
-        _ => {
-            decoded.not_understood = true;
-            return decoded;
-        }
-    };
-    match facts {
-        Ok(facts) => decoded.events.extend(facts.into_iter().map(|(at, fact)| Event { item: 0, at, fact })),
-        Err(reason) => decoded.undecodable.push(Undecodable { item: None, reason }),
+    match text(body, "event_type").as_deref() {
+        Some("message.received") => Told::Facts(parts.received()),
+        Some("message.sent") => Told::Facts(parts.status(Progress::Sent)),
+        Some("message.delivered") => Told::Facts(parts.status(Progress::Delivered)),
+        Some("message.read") => Told::Facts(parts.status(Progress::Read)),
+        Some("message.failed") => Told::Facts(parts.status(Progress::Failed)),
+        Some("conversation.status_changed") => parts.conversation_changed(),
+        Some("contact.created") => parts.contact(instant(body, "timestamp")),
+        Some("contact.updated") => parts.contact(None),
+        _ => Told::NotUnderstood,
     }
-    decoded
 }
-
-/// What one webhook tells, or why nothing can be told.
-type Facts = Result<Vec<(Moment, Fact)>, String>;
 
 impl Parts<'_> {
     /// When the event happened.
@@ -78,7 +65,7 @@ impl Parts<'_> {
         filled(self.payload, "contact").unwrap_or(self.payload)
     }
 
-    fn received(&self) -> Vec<(Moment, Fact)> {
+    fn received(&self) -> Facts {
         let written_at = self.written_at();
         let described = filled(self.payload, "contact").unwrap_or(&Value::Null);
         let from = phone_number(self.payload, "from");
@@ -94,7 +81,7 @@ impl Parts<'_> {
             contact: contact.clone(),
             kind: text(self.payload, "message_type"),
             body: text(self.payload, "content"),
-            media: filled(self.payload, "media").map(Value::to_string),
+            media: filled(self.payload, "media").map(|media| Media { json: media.to_string(), kept: true }),
             context: filled(self.payload, "context").map(Value::to_string),
             written_now: true,
             ..Message::default()
@@ -108,13 +95,13 @@ impl Parts<'_> {
         }
         if !contact.ids().is_empty() {
             let name = text(described, "display_name").or_else(|| text(described, "name"));
-            let contact = Contact { names: contact, name, created_at: None };
+            let contact = Contact { names: contact, name, ..Contact::default() };
             facts.push((written_at, Fact::Contact(contact)));
         }
         facts
     }
 
-    fn status(&self, progress: Progress) -> Vec<(Moment, Fact)> {
+    fn status(&self, progress: Progress) -> Facts {
         let at = self.event_at();
         let error = filled(self.payload, "error")
             .or_else(|| filled(self.payload, "errors"))
@@ -138,14 +125,16 @@ impl Parts<'_> {
         vec![(at, Fact::Message(message)), (at, Fact::Status(status))]
     }
 
-    fn conversation_changed(&self) -> Facts {
-        let id = self.conversation_id().ok_or("the event names no conversation_id")?;
+    fn conversation_changed(&self) -> Told {
+        let Some(id) = self.conversation_id() else {
+            return Told::Undecodable("the event names no conversation_id".to_owned());
+        };
         let status = text(self.payload, "status");
         let conversation = Conversation { id, status, ..Conversation::default() };
-        Ok(vec![(self.event_at(), Fact::Conversation(conversation))])
+        Told::Facts(vec![(self.event_at(), Fact::Conversation(conversation))])
     }
 
-    fn contact(&self, created_at: Option<OffsetDateTime>) -> Facts {
+    fn contact(&self, created_at: Option<OffsetDateTime>) -> Told {
         let described = self.payload_contact();
         let names = ContactNames {
             phone_number: phone_number(described, "phone_number")
@@ -154,13 +143,12 @@ impl Parts<'_> {
             kapso_id: text(described, "id").or_else(|| text(self.payload, "contact_id")),
         };
         if names.ids().is_empty() {
-            return Err(
-                "the event names no contact: neither payload.contact.id nor a phone_number".to_owned()
-            );
+            let why = "the event names no contact: neither payload.contact.id nor a phone_number";
+            return Told::Undecodable(why.to_owned());
         }
         let name = text(described, "display_name").or_else(|| text(described, "name"));
         let created_at = instant(described, "created_at").or(created_at);
-        let contact = Contact { names, name, created_at };
-        Ok(vec![(self.event_at(), Fact::Contact(contact))])
+        let contact = Contact { names, name, created_at, ..Contact::default() };
+        Told::Facts(vec![(self.event_at(), Fact::Contact(contact))])
     }
 }

@@ -8,10 +8,14 @@ use super::{
     contacts::ContactRow,
     conversations::ConversationRow,
     messages::{MessageRow, Occurred},
-    registers::{First, Latest, Ranked},
+    reactions::{BUSINESS, ReactionKey, ReactionRow},
+    registers::{First, Latest, Ranked, greatest},
     statuses::StatusKey,
+    subjects::{SubjectRow, Subjects},
 };
-use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Progress, Status};
+use crate::event::{
+    Contact, ContactNames, Conversation, Direction, Fact, Message, Progress, Reaction, Status, SubjectEvent,
+};
 
 /// The rows of a slice, by table. Sorted by key, so that two transactions that touch the
 /// same rows take their locks in the same order.
@@ -21,6 +25,8 @@ pub(super) struct Folded {
     pub(super) conversations: BTreeMap<String, ConversationRow>,
     pub(super) messages: BTreeMap<String, MessageRow>,
     pub(super) statuses: BTreeMap<StatusKey, Ranked>,
+    pub(super) reactions: BTreeMap<ReactionKey, ReactionRow>,
+    pub(super) subjects: Subjects,
     pub(super) received: Vec<Received>,
 }
 
@@ -29,8 +35,13 @@ pub(super) fn contact_names(events: &[Sourced]) -> Vec<Vec<String>> {
     let names = events.iter().map(|sourced| match &sourced.event.fact {
         Fact::Message(message) => message.contact.ids(),
         Fact::Conversation(conversation) => conversation.contact.ids(),
-        Fact::Contact(contact) => contact.names.ids(),
-        Fact::Status(_) => Vec::new(),
+        Fact::Contact(contact) => {
+            let mut names = contact.names.ids();
+            names.extend(contact.former.ids());
+            names
+        }
+        Fact::Reaction(reaction) => reaction.contact.ids(),
+        Fact::Status(_) | Fact::Subject(_) => Vec::new(),
     });
     names.filter(|names| !names.is_empty()).collect()
 }
@@ -38,8 +49,10 @@ pub(super) fn contact_names(events: &[Sourced]) -> Vec<Vec<String>> {
 /// The sets of names by which the events call messages.
 pub(super) fn message_names(events: &[Sourced]) -> Vec<Vec<String>> {
     let names = events.iter().filter_map(|sourced| match &sourced.event.fact {
-        Fact::Message(Message { names, .. }) | Fact::Status(Status { names, .. }) => Some(names.clone()),
-        Fact::Conversation(_) | Fact::Contact(_) => None,
+        Fact::Message(Message { names, .. })
+        | Fact::Status(Status { names, .. })
+        | Fact::Reaction(Reaction { to: names, .. }) => Some(names.clone()),
+        Fact::Conversation(_) | Fact::Contact(_) | Fact::Subject(_) => None,
     });
     names.filter(|names| !names.is_empty()).collect()
 }
@@ -64,6 +77,11 @@ pub(super) fn fold(events: &[Sourced], contacts: &Resolved, messages: &Resolved)
                     folded.contact(sourced, contact, id);
                 }
             }
+            Fact::Reaction(reaction) => {
+                let reactor = contacts.id(&reaction.contact.ids());
+                folded.reaction(sourced, reaction, message_id(&reaction.to), reactor);
+            }
+            Fact::Subject(event) => folded.subject(sourced, event),
         }
     }
     folded
@@ -100,7 +118,10 @@ impl Folded {
             origin: message.origin.clone(),
             kind: ranked(&message.kind),
             body: ranked(&message.body),
-            media: ranked(&message.media),
+            media: Ranked::new(
+                media_rank(rank, message),
+                message.media.as_ref().map(|media| media.json.clone()),
+            ),
             context: ranked(&message.context),
             content: ranked(&message.content),
             occurred: if message.written_now { Occurred::new(rank, at) } else { Occurred::default() },
@@ -116,7 +137,7 @@ impl Folded {
         match status.progress {
             Progress::Sent => row.sent = first,
             Progress::Delivered => row.delivered = first,
-            Progress::Read => row.read = first,
+            Progress::Read | Progress::Played => row.read = first,
             Progress::Failed => row.failed = first,
         }
         let details = status.details.clone().or_else(|| status.error.clone());
@@ -130,17 +151,51 @@ impl Folded {
             contact_id,
             phone_number_id: conversation.phone_number_id.clone(),
             status: Latest::new(sourced.event.at, conversation.status.clone()),
+            created_at: conversation.created_at,
             last_active_at: conversation.last_active_at,
+            ended_at: conversation.ended_at,
+            inactive_at: conversation.inactive_at,
+            metadata: Latest::new(sourced.event.at, conversation.metadata.clone()),
         };
         self.conversations.entry(conversation.id.clone()).or_default().join(row);
     }
 
     fn contact(&mut self, sourced: &Sourced, contact: &Contact, id: String) {
-        let ContactNames { phone_number, bsuid, kapso_id } = contact.names.clone();
-        let name = Latest::new(sourced.event.at, contact.name.clone());
-        let row = ContactRow { phone_number, bsuid, kapso_id, name, created_at: contact.created_at };
+        let latest = |value: &Option<String>| Latest::new(sourced.event.at, value.clone());
+        let row = ContactRow {
+            phone_number: latest(&contact.names.phone_number),
+            bsuid: latest(&contact.names.bsuid),
+            kapso_id: contact.names.kapso_id.clone(),
+            name: latest(&contact.name),
+            username: latest(&contact.username),
+            marketing: latest(&contact.marketing),
+            created_at: contact.created_at,
+        };
         self.contacts.entry(id).or_default().join(row);
     }
+
+    fn reaction(&mut self, sourced: &Sourced, reaction: &Reaction, to: String, reactor: Option<String>) {
+        let row = ReactionRow { clock: sourced.event.at.clock(), emoji: reaction.emoji.clone() };
+        let key = (to, reactor.unwrap_or_else(|| BUSINESS.to_owned()));
+        match self.reactions.get_mut(&key) {
+            Some(kept) => greatest(kept, row),
+            None => {
+                self.reactions.insert(key, row);
+            }
+        }
+    }
+
+    fn subject(&mut self, sourced: &Sourced, event: &SubjectEvent) {
+        let at = sourced.event.at;
+        let row =
+            SubjectRow { clock: at.clock(), state: event.event.clone(), details: event.details.clone() };
+        self.subjects.add((event.kind, event.id.clone()), row, at.at, event.conversation.clone());
+    }
+}
+
+/// Who says where the media is kept is better informed about it than who does not.
+fn media_rank(rank: i16, message: &Message) -> i16 {
+    rank * 2 + i16::from(message.media.as_ref().is_some_and(|media| media.kept))
 }
 
 fn recipient(contact: &ContactNames) -> Option<String> {

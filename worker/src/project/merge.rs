@@ -10,6 +10,8 @@ pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "DELETE FROM contacts WHERE id = $1 AND $2 <> id",
         "UPDATE conversations SET contact_id = $2 WHERE contact_id = $1",
         "UPDATE messages SET contact_id = $2 WHERE contact_id = $1",
+        super::reactions::MERGE_CONTACT,
+        "DELETE FROM reactions WHERE reactor = $1 AND $2 <> reactor",
         // A lane is named after its contact: what it holds moves to the other's.
         "INSERT INTO lanes (id, phone_number_id, contact_id, paused_until, pause_reason)
          SELECT phone_number_id || '/' || $2, phone_number_id, $2, paused_until, pause_reason
@@ -34,6 +36,8 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "DELETE FROM messages WHERE id = $1 AND $2 <> id",
         super::statuses::MERGE,
         "DELETE FROM message_statuses WHERE message_id = $1 AND $2 <> message_id",
+        super::reactions::MERGE_MESSAGE,
+        "DELETE FROM reactions WHERE message_id = $1 AND $2 <> message_id",
         // What both owed is owed once: the one that got further stays the message's. The
         // other keeps its row, under a name that is free.
         "WITH rivals AS (

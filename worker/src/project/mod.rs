@@ -16,8 +16,10 @@ mod fold;
 mod merge;
 mod messages;
 mod names;
+mod reactions;
 mod registers;
 mod statuses;
+mod subjects;
 
 use std::fmt;
 
@@ -138,5 +140,7 @@ pub async fn project(
     conversations::upsert(tx, &folded.conversations).await?;
     messages::upsert(tx, &folded.messages).await?;
     statuses::upsert(tx, &folded.statuses).await?;
+    reactions::upsert(tx, &folded.reactions).await?;
+    folded.subjects.upsert(tx).await?;
     Ok(folded.received)
 }

@@ -1,0 +1,100 @@
+//! What a message holds, by its type: Meta's body, which Kapso's second dialect and Meta's
+//! own share. Source: Meta, "Webhooks: messages".
+
+use serde_json::{Map, Value, json};
+
+use super::json::{filled, text};
+use crate::event::{ContactNames, Media, Message, Reaction};
+
+/// The types whose body is a file.
+const MEDIA: [&str; 5] = ["image", "video", "audio", "document", "sticker"];
+
+/// Reads a message's type, text, media, context and the rest into `message`.
+/// `kept` is what Kapso says about its own copy of the media.
+pub(super) fn read(value: &Value, kept: Option<&Value>, message: &mut Message) {
+    message.kind = text(value, "type");
+    let kind = message.kind.as_deref().unwrap_or_default();
+    let body = value.get(kind).unwrap_or(&Value::Null);
+    message.body = written(kind, body);
+    message.media = media(MEDIA.contains(&kind).then_some(body), kept);
+    message.context = filled(value, "context").and_then(telling).map(|context| context.to_string());
+    message.content = content(value, kind, body);
+}
+
+/// The words that the person wrote or chose. Never the provider's summary of them.
+fn written(kind: &str, body: &Value) -> Option<String> {
+    let of = |field| text(body, field);
+    match kind {
+        "text" | "system" => of("body"),
+        "button" | "order" => of("text"),
+        "interactive" => ["button_reply", "list_reply"]
+            .into_iter()
+            .find_map(|reply| text(body.get(reply)?, "title"))
+            .or_else(|| text(body.get("nfm_reply")?, "body")),
+        "image" | "video" | "audio" | "document" | "sticker" => of("caption"),
+        _ => None,
+    }
+}
+
+/// Meta's description of a file, and over it where Kapso keeps it.
+pub(super) fn media(described: Option<&Value>, kept: Option<&Value>) -> Option<Media> {
+    let mut media = match described {
+        Some(Value::Object(fields)) => fields.clone(),
+        _ => Map::new(),
+    };
+    media.remove("caption");
+    let kept = kept.and_then(Value::as_object).filter(|kept| !kept.is_empty());
+    for (name, value) in kept.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        media.insert(name.clone(), value.clone());
+    }
+    (!media.is_empty()).then(|| Media { json: Value::Object(media).to_string(), kept: kept.is_some() })
+}
+
+/// A context that says anything: Kapso sends nulls and `false` too.
+fn telling(context: &Value) -> Option<Value> {
+    let fields =
+        context.as_object()?.iter().filter(|(_, value)| !value.is_null() && **value != Value::Bool(false));
+    let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+/// The type's own body where it is more than a text or a file, what led to the message, and
+/// why a message could not be shown.
+fn content(value: &Value, kind: &str, body: &Value) -> Option<String> {
+    let mut content = Map::new();
+    let plain = kind == "text" || MEDIA.contains(&kind) || kind.is_empty();
+    if !plain && (body.is_object() || body.is_array()) {
+        content.insert(kind.to_owned(), body.clone());
+    }
+    for field in ["referral", "errors"] {
+        if let Some(value) = filled(value, field) {
+            content.insert(field.to_owned(), value.clone());
+        }
+    }
+    (!content.is_empty()).then(|| Value::Object(content).to_string())
+}
+
+/// The reaction that a message is, if it is one. A missing emoji takes the reaction back.
+pub(super) fn reaction(kind: Option<&str>, body: &Value, contact: ContactNames) -> Option<Reaction> {
+    if kind != Some("reaction") {
+        return None;
+    }
+    let to = text(body, "message_id")?;
+    Some(Reaction { to: vec![to], contact, emoji: text(body, "emoji") })
+}
+
+/// What Kapso says about its copy of a message's media.
+pub(super) fn kept_by_kapso(kapso: &Value) -> Option<Value> {
+    let mut kept = filled(kapso, "media_data").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(url) = text(kapso, "media_url") {
+        kept.entry("url").or_insert_with(|| Value::String(url));
+    }
+    let transcript = kapso.get("transcript");
+    let transcript =
+        transcript.and_then(|said| said.as_str().map(str::to_owned).or_else(|| text(said, "text")));
+    if let Some(transcript) = transcript {
+        kept.insert("transcript".to_owned(), json!(transcript));
+    }
+    kept.retain(|_, value| !value.is_null());
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}

@@ -1,0 +1,270 @@
+//! Kapso's second dialect, and today's: `{message, conversation, phone_number_id}`.
+//! The kind is in a header, or in the wrapper of a batch; what the body says beats it.
+//! Source: Kapso's documentation, "Webhooks: Event types" and "Message events".
+
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    Facts, Told, content,
+    instant::instant,
+    json::{filled, phone_number, text},
+    status, subject,
+};
+use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Moment, Progress, Status};
+
+/// The parts of an item that its facts are told from.
+struct Parts<'a> {
+    item: &'a Value,
+    message: &'a Value,
+    /// What Kapso adds to Meta's message; early versions had it flat on the message.
+    kapso: &'a Value,
+    conversation: &'a Value,
+    received_at: OffsetDateTime,
+}
+
+/// Decodes an item. `kind` is without `whatsapp.`.
+pub(super) fn decode(item: &Value, kind: &str, received_at: OffsetDateTime) -> Told {
+    let message = filled(item, "message").unwrap_or(&Value::Null);
+    let parts = Parts {
+        item,
+        message,
+        kapso: filled(message, "kapso").unwrap_or(message),
+        conversation: filled(item, "conversation").unwrap_or(&Value::Null),
+        received_at,
+    };
+    if message.is_object() {
+        return parts.message(kind);
+    }
+    match kind {
+        _ if kind.starts_with("message.") => {
+            Told::Undecodable(format!("the event {kind} carries no message"))
+        }
+        "contact.identity_changed" | "contact.marketing_preference_changed" => parts.contact_changed(),
+        _ if parts.conversation.is_object() => parts.conversation_changed(kind),
+        _ => subject::decode(item, kind, received_at),
+    }
+}
+
+impl Parts<'_> {
+    fn message(&self, kind: &str) -> Told {
+        let written_at = Moment::new(instant(self.message, "timestamp"), self.received_at);
+        let names: Vec<String> = text(self.message, "id").into_iter().collect();
+        let direction = self.direction(kind);
+        let contact = self.contact_names(direction);
+        let mut message = Message {
+            names: names.clone(),
+            direction,
+            conversation: self.conversation_id(),
+            contact: contact.clone(),
+            phone_number_id: self.phone_number_id(),
+            origin: text(self.kapso, "origin"),
+            written_now: true,
+            ..Message::default()
+        };
+        content::read(self.message, content::kept_by_kapso(self.kapso).as_ref(), &mut message);
+        let body = self.message.get("reaction").unwrap_or(&Value::Null);
+        let from =
+            if direction == Some(Direction::Outbound) { ContactNames::default() } else { contact.clone() };
+        let reaction = content::reaction(message.kind.as_deref(), body, from);
+
+        let mut facts: Facts = vec![(written_at, Fact::Message(message))];
+        facts.extend(reaction.map(|reaction| (written_at, Fact::Reaction(reaction))));
+        if direction == Some(Direction::Outbound) {
+            facts.extend(self.statuses(kind, &names, written_at));
+        }
+        facts.extend(self.conversation_facts(&contact, written_at));
+        Told::Facts(facts)
+    }
+
+    /// Who wrote it: the body knows better than the kind, which no signature covers.
+    fn direction(&self, kind: &str) -> Option<Direction> {
+        match text(self.kapso, "direction").as_deref() {
+            Some("inbound") => return Some(Direction::Inbound),
+            Some("outbound") => return Some(Direction::Outbound),
+            _ => {}
+        }
+        match kind {
+            "message.received" => Some(Direction::Inbound),
+            "message.sent" | "message.delivered" | "message.read" | "message.failed" => {
+                Some(Direction::Outbound)
+            }
+            _ if self.message.get("from").is_some() => Some(Direction::Inbound),
+            _ if self.message.get("to").is_some() => Some(Direction::Outbound),
+            _ => None,
+        }
+    }
+
+    /// The statuses that the body lists; the one that it claims, unless it is listed; and
+    /// the kind's, where the body is silent.
+    fn statuses(&self, kind: &str, names: &[String], written_at: Moment) -> Facts {
+        let listed = self.kapso.get("statuses").and_then(Value::as_array).into_iter().flatten();
+        let mut statuses: Vec<(Moment, Status)> =
+            listed.filter_map(|value| status::read(value, names, self.received_at)).collect();
+        let claimed = text(self.kapso, "status").as_deref().and_then(Progress::named);
+        let of_kind = || kind.strip_prefix("message.").and_then(Progress::named);
+        let progress = if statuses.is_empty() { claimed.or_else(of_kind) } else { claimed };
+        if let Some(progress) = progress
+            && !statuses.iter().any(|(_, status)| status.progress == progress)
+        {
+            // Only when it was sent does the message's own time say when.
+            let at =
+                if progress == Progress::Sent { written_at } else { Moment::new(None, self.received_at) };
+            let error = (progress == Progress::Failed).then(|| status::first_error(self.message)).flatten();
+            statuses.push((at, Status { names: names.to_vec(), progress, details: None, error }));
+        }
+        statuses.into_iter().map(|(at, status)| (at, Fact::Status(status))).collect()
+    }
+
+    fn contact_names(&self, direction: Option<Direction>) -> ContactNames {
+        let field = if direction == Some(Direction::Outbound) { "to" } else { "from" };
+        let in_message = |suffix| text(self.message, &format!("{field}{suffix}"));
+        ContactNames {
+            phone_number: phone_number(self.message, field)
+                .or_else(|| phone_number(self.conversation, "phone_number"))
+                .or_else(|| phone_number(self.kapso, "phone_number")),
+            bsuid: in_message("_user_id").or_else(|| text(self.conversation, "business_scoped_user_id")),
+            kapso_id: None,
+        }
+    }
+
+    fn conversation_id(&self) -> Option<String> {
+        text(self.conversation, "id").or_else(|| text(self.kapso, "whatsapp_conversation_id"))
+    }
+
+    fn phone_number_id(&self) -> Option<String> {
+        text(self.item, "phone_number_id")
+            .or_else(|| text(self.conversation, "phone_number_id"))
+            .or_else(|| text(self.kapso, "phone_number_id"))
+    }
+
+    /// When the snapshot of the conversation was taken; else `otherwise`.
+    fn snapshot_at(&self, otherwise: Moment) -> Moment {
+        instant(self.conversation, "updated_at").map_or(otherwise, |at| Moment { at, timed: true })
+    }
+
+    /// What the conversation's snapshot tells of it and of its contact.
+    fn conversation_facts(&self, contact: &ContactNames, otherwise: Moment) -> Facts {
+        let at = self.snapshot_at(otherwise);
+        let mut facts = Facts::new();
+        if let Some(id) = self.conversation_id() {
+            let conversation = Conversation {
+                id,
+                contact: contact.clone(),
+                phone_number_id: self.phone_number_id(),
+                status: text(self.conversation, "status"),
+                last_active_at: instant(self.conversation, "last_active_at"),
+                created_at: instant(self.conversation, "created_at"),
+                metadata: filled(self.conversation, "metadata").map(Value::to_string),
+                ..Conversation::default()
+            };
+            facts.push((at, Fact::Conversation(conversation)));
+        }
+        if !contact.ids().is_empty() {
+            let of_kapso = || self.conversation.get("kapso").and_then(|kapso| text(kapso, "contact_name"));
+            let contact = Contact {
+                names: contact.clone(),
+                name: text(self.conversation, "contact_name")
+                    .or_else(of_kapso)
+                    .or_else(|| text(self.kapso, "contact_name")),
+                username: text(self.message, "username").or_else(|| text(self.conversation, "username")),
+                ..Contact::default()
+            };
+            facts.push((at, Fact::Contact(contact)));
+        }
+        facts
+    }
+
+    fn conversation_changed(&self, kind: &str) -> Told {
+        if self.conversation_id().is_none() {
+            return Told::Undecodable(format!("the event {kind} names no conversation"));
+        }
+        let at = self.snapshot_at(Moment::new(None, self.received_at));
+        let contact = self.contact_names(None);
+        let mut facts = self.conversation_facts(&contact, at);
+        let silent_since = silence(self.item);
+        for (_, fact) in &mut facts {
+            if let Fact::Conversation(conversation) = fact {
+                match kind {
+                    "conversation.ended" => {
+                        conversation.status.get_or_insert_with(|| "ended".to_owned());
+                        conversation.ended_at = at.timed.then_some(at.at);
+                    }
+                    "conversation.inactive" => conversation.inactive_at = silent_since,
+                    _ => {}
+                }
+            }
+        }
+        facts.extend(last_message(self.item, self.conversation_id(), &contact, self.phone_number_id()));
+        Told::Facts(facts)
+    }
+
+    fn contact_changed(&self) -> Told {
+        let described = filled(self.item, "contact").unwrap_or(&Value::Null);
+        let preference = filled(self.item, "marketing_preference").unwrap_or(&Value::Null);
+        let previous = filled(self.item, "previous").unwrap_or(&Value::Null);
+        let names = ContactNames {
+            phone_number: phone_number(described, "wa_id")
+                .or_else(|| phone_number(described, "phone_number")),
+            bsuid: text(described, "business_scoped_user_id"),
+            kapso_id: text(described, "id"),
+        };
+        if names.ids().is_empty() {
+            return Told::Undecodable("the event names no contact".to_owned());
+        }
+        let former =
+            ContactNames { bsuid: text(previous, "business_scoped_user_id"), ..ContactNames::default() };
+        let name = text(described, "display_name").or_else(|| text(described, "profile_name"));
+        let contact = Contact {
+            names: names.clone(),
+            former,
+            name,
+            username: text(described, "username"),
+            created_at: instant(described, "created_at"),
+            ..Contact::default()
+        };
+        let at = Moment::new(instant(described, "updated_at"), self.received_at);
+        let mut facts: Facts = vec![(at, Fact::Contact(contact))];
+        if let Some(marketing) = text(preference, "status") {
+            let at = instant(preference, "occurred_at").map_or(at, |at| Moment { at, timed: true });
+            let contact = Contact { names, marketing: Some(marketing), ..Contact::default() };
+            facts.push((at, Fact::Contact(contact)));
+        }
+        Told::Facts(facts)
+    }
+}
+
+/// When a conversation had been silent for long enough: so long after its last message.
+pub(super) fn silence(item: &Value) -> Option<OffsetDateTime> {
+    let since = instant(item.get("since_message")?, "created_at")?;
+    let minutes = item.pointer("/inactivity/minutes").and_then(Value::as_i64).unwrap_or(0);
+    since.checked_add(Duration::minutes(minutes))
+}
+
+/// The message that a silence follows: it links the two names that a message has.
+pub(super) fn last_message(
+    item: &Value,
+    conversation: Option<String>,
+    contact: &ContactNames,
+    phone_number_id: Option<String>,
+) -> Facts {
+    let Some(since) = filled(item, "since_message") else {
+        return Facts::new();
+    };
+    let names: Vec<String> =
+        ["whatsapp_message_id", "id"].iter().filter_map(|field| text(since, field)).collect();
+    let (Some(at), false) = (instant(since, "created_at"), names.is_empty()) else {
+        return Facts::new();
+    };
+    let outbound = text(since, "direction").as_deref() == Some("outbound");
+    let message = Message {
+        names,
+        // An inbound one is told by its own event, which owes a reply.
+        direction: outbound.then_some(Direction::Outbound),
+        conversation,
+        contact: contact.clone(),
+        phone_number_id,
+        ..Message::default()
+    };
+    vec![(Moment { at, timed: true }, Fact::Message(message))]
+}

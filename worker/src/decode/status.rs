@@ -1,0 +1,37 @@
+//! Meta's status objects, which Kapso's second dialect passes on.
+//! Source: Meta, "Webhooks: message status".
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use super::{
+    instant::instant,
+    json::{filled, text},
+};
+use crate::event::{Moment, Progress, Status};
+
+/// One status object, with the names of its message unless it has one of its own.
+/// None: it is of a kind that we do not know.
+pub(super) fn read(value: &Value, names: &[String], received_at: OffsetDateTime) -> Option<(Moment, Status)> {
+    let progress = Progress::named(&text(value, "status")?)?;
+    let names = text(value, "id").map_or_else(|| names.to_vec(), |id| vec![id]);
+    let at = Moment::new(instant(value, "timestamp"), received_at);
+    let error = (progress == Progress::Failed).then(|| first_error(value)).flatten();
+    Some((at, Status { names, progress, details: details(value), error }))
+}
+
+/// The first error of a list, or the only one.
+pub(super) fn first_error(value: &Value) -> Option<String> {
+    let errors = filled(value, "errors").or_else(|| filled(value, "error"))?;
+    Some(errors.get(0).unwrap_or(errors).to_string())
+}
+
+/// What a status says beyond its message, its state and its time.
+fn details(value: &Value) -> Option<String> {
+    let fields = value.as_object()?.iter();
+    let more = fields.filter(|(name, value)| {
+        !value.is_null() && !matches!(name.as_str(), "id" | "status" | "timestamp" | "recipient_id")
+    });
+    let more: Map<String, Value> = more.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!more.is_empty()).then(|| Value::Object(more).to_string())
+}
