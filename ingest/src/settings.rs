@@ -105,7 +105,7 @@ fn keys(settings: &Settings) -> Result<Keys, SettingsError> {
         secrets.extend(more.expose().split_whitespace().map(Secret::new));
     }
     let keys = Keys::new(&secrets, settings.secret("KAPSO_META_APP_SECRET")?.as_ref());
-    if keys.is_empty() && Environment::read(settings)? == Environment::Production {
+    if Environment::read(settings)? == Environment::Production && keys.is_empty() {
         return Err(SettingsError::new(
             "KAPSO_WEBHOOK_SECRET",
             "is not set, so anybody could send webhooks",

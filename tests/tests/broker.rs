@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::servers::RabbitMq;
 use harness::wait;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
 const QUEUE: &str = "letters";
@@ -16,7 +16,9 @@ async fn connect(url: &str) -> Result<(Connection, Channel)> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(QUEUE.into(), durable, FieldTable::default()).await?;
+    let mut quorum = FieldTable::default();
+    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel.queue_declare(QUEUE.into(), durable, quorum).await?;
     Ok((connection, channel))
 }
 
@@ -30,10 +32,13 @@ async fn publish(channel: &Channel) -> Result<()> {
     Ok(())
 }
 
-async fn waiting(url: &str) -> Result<u32> {
+/// Looks for a message in the queue, and leaves it there.
+async fn kept(url: &str) -> Result<()> {
     let (_connection, channel) = connect(url).await?;
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    Ok(channel.queue_declare(QUEUE.into(), passive, FieldTable::default()).await?.message_count())
+    wait::until("the message", Duration::from_secs(10), async || {
+        anyhow::Ok(channel.basic_get(QUEUE.into(), BasicGetOptions::default()).await?.is_some())
+    })
+    .await
 }
 
 #[tokio::test]
@@ -48,12 +53,12 @@ async fn a_confirmed_message_survives_kill_restart_and_stop_app() -> Result<()> 
     broker.kill();
     ensure!(connect(&url).await.is_err(), "it answers after kill -9");
     broker.restart().await?;
-    ensure!(waiting(&url).await? == 1);
+    kept(&url).await?;
 
     broker.stop_app().await?;
     ensure!(connect(&url).await.is_err(), "it answers after stop_app");
     broker.start_app().await?;
-    ensure!(waiting(&url).await? == 1);
+    kept(&url).await?;
     Ok(())
 }
 

@@ -25,6 +25,10 @@ const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// How many deliveries one transaction takes unless configured.
 const WINDOW: NonZeroUsize = NonZeroUsize::new(250).unwrap();
 
+/// How long a stop may take unless configured, in milliseconds: shorter than the 30 s that
+/// container platforms grant before they kill.
+const SHUTDOWN_DEADLINE_MS: u64 = 20_000;
+
 /// The settings of `worker run`.
 pub struct RunSettings {
     /// Where Postgres is.
@@ -98,7 +102,7 @@ impl RunSettings {
             database_connections: settings
                 .parsed("BUZON_DATABASE_CONNECTIONS", CONNECTIONS, "a number of connections, at least 1")?
                 .get(),
-            broker: Broker::from_settings(settings, "buzon worker")?,
+            broker: Broker::from_settings(settings, "buzon-worker")?,
             consume: consume::Settings {
                 prefetch: settings.parsed("BUZON_PREFETCH", Prefetch(1000), "a number from 1 to 2000")?.0,
                 window: settings.parsed("BUZON_WINDOW", WINDOW, "a number of deliveries, at least 1")?.get(),
@@ -110,9 +114,11 @@ impl RunSettings {
                 seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into(),
             ),
             metrics_addr: metrics_addr(settings)?,
-            shutdown_deadline: Duration::from_secs(
-                seconds(settings, "BUZON_SHUTDOWN_DEADLINE_SECONDS", 20)?.into(),
-            ),
+            shutdown_deadline: Duration::from_millis(settings.parsed(
+                "BUZON_SHUTDOWN_DEADLINE_MS",
+                SHUTDOWN_DEADLINE_MS,
+                "a number of milliseconds",
+            )?),
         })
     }
 }
@@ -161,7 +167,7 @@ pub fn database(settings: &Settings) -> Result<PgConnectOptions, SettingsError> 
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
     let options =
         PgConnectOptions::from_str(url.expose()).ok().filter(|_| is_postgres).ok_or_else(malformed)?;
-    Ok(options.application_name("buzon worker").options([
+    Ok(options.application_name("buzon-worker").options([
         // A transaction that nobody goes on with must not hold its locks.
         ("idle_in_transaction_session_timeout", "10s"),
     ]))

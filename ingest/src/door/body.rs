@@ -17,7 +17,7 @@ use crate::settings::Limits;
 /// Reads a request's body. The permit stands for its bytes; keep it as long as them.
 pub(super) async fn read(
     headers: &HeaderMap,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     limits: &Limits,
     budget: &Budget,
 ) -> Result<(Bytes, Permit), Refusal> {
@@ -36,7 +36,7 @@ pub(super) async fn read(
 }
 
 async fn collect(
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     declared: Option<usize>,
     limit: usize,
     permit: &mut Permit,

@@ -10,6 +10,7 @@ mod peek;
 mod record;
 mod refusal;
 mod shown;
+mod unread;
 
 use std::time::Duration;
 
@@ -76,22 +77,22 @@ pub fn routes(app: &mut web::ServiceConfig) {
     app.service(webhook).default_service(web::to(refusal::not_found));
 }
 
-async fn receive(request: HttpRequest, payload: web::Payload, door: web::Data<Door>) -> HttpResponse {
+async fn receive(request: HttpRequest, mut payload: web::Payload, door: web::Data<Door>) -> HttpResponse {
     let mut record = Record::of(&request);
-    let outcome = admit(&request, payload, &door, &mut record).await;
+    let outcome = admit(&request, &mut payload, &door, &mut record).await;
     let response = match &outcome {
         Ok(kind) => answer::processed(kind),
         Err(refusal) => refusal.response(),
     };
     door.figures.received(response.status());
-    record.write(outcome.err().as_ref(), response.status());
-    response
+    record.write(outcome.as_ref().err(), response.status());
+    if outcome.is_ok() { response } else { unread::holding(payload, response) }
 }
 
 /// The way of a webhook through the door, to its kind when it has become durable.
 async fn admit(
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     door: &Door,
     record: &mut Record,
 ) -> Result<Kind, Refusal> {

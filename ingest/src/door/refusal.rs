@@ -3,10 +3,12 @@
 use actix_web::{
     HttpResponse,
     http::{StatusCode, header},
+    web,
 };
 use contract::signature::Refused;
 use serde::Serialize;
 
+use super::unread;
 use crate::publish::NotDurable;
 
 /// When a sender should come again, in seconds: Kapso's own first retry comes after as long.
@@ -86,12 +88,12 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> HttpResponse {
     HttpResponse::build(status).content_type("application/problem+json").body(body)
 }
 
-pub(super) async fn not_found() -> HttpResponse {
-    problem(StatusCode::NOT_FOUND, "Nothing is here")
+pub(super) async fn not_found(payload: web::Payload) -> HttpResponse {
+    unread::holding(payload, problem(StatusCode::NOT_FOUND, "Nothing is here"))
 }
 
-pub(super) async fn method_not_allowed() -> HttpResponse {
+pub(super) async fn method_not_allowed(payload: web::Payload) -> HttpResponse {
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Send webhooks by POST");
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, POST"));
-    response
+    unread::holding(payload, response)
 }

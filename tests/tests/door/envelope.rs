@@ -59,7 +59,9 @@ async fn a_webhook_arrives_whole_and_with_nothing_it_should_not_carry() -> Resul
     for (name, value) in &headers[..7] {
         assert_eq!(text(sent, &name.to_lowercase()), Some(value.as_bytes()), "{name}");
     }
-    assert_eq!(sent.inner().len(), 10, "more than the allowed headers: {sent:?}");
+    // A quorum queue adds a count of its own to what it hands out.
+    let names = sent.inner().keys().filter(|name| name.as_str() != "x-delivery-count");
+    assert_eq!(names.count(), 10, "more than the allowed headers: {sent:?}");
     Ok(())
 }
 

@@ -16,17 +16,20 @@ use crate::stage::{ANSWER_DEADLINE, Answer, Stage, events};
 /// The longest pause between two attempts to connect, and time for the attempt itself.
 const BACK_DEADLINE: Duration = Duration::from_secs(30);
 
+/// A broker that is gone, or owes a confirm, is known to be away after this.
+const KNOWN_DEADLINE: Duration = Duration::from_secs(5);
+
 /// With the outage known, nobody waits for anything.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 impl Stage {
     /// Waits until ingest says that it is ready.
     pub(crate) async fn becomes_available(&self) -> Result<()> {
-        self.readiness_becomes(200).await
+        self.readiness_becomes(200, BACK_DEADLINE).await
     }
 
-    async fn readiness_becomes(&self, status: u16) -> Result<()> {
-        wait::until(&format!("/readyz to answer {status}"), BACK_DEADLINE, async || {
+    async fn readiness_becomes(&self, status: u16, within: Duration) -> Result<()> {
+        wait::until(&format!("/readyz to answer {status}"), within, async || {
             let answer = self.get("/readyz").await?;
             ensure!(answer.status == status, "{} {}", answer.status, answer.body);
             Ok(true)
@@ -111,7 +114,7 @@ async fn it_comes_back_after_a_cut() -> Result<()> {
     let _ingest = stage.ingest().await?;
     proxy.refuse().await;
     proxy.cut().await;
-    stage.readiness_becomes(503).await?;
+    stage.readiness_becomes(503, KNOWN_DEADLINE).await?;
     is_unavailable(&stage.post_event(1).await?, AT_ONCE);
     proxy.accept().await?;
     stage.becomes_available().await?;
@@ -135,8 +138,8 @@ async fn a_silent_broker_is_not_waited_for() -> Result<()> {
     for answer in posts.join_all().await {
         is_unavailable(&answer?, ANSWER_DEADLINE);
     }
-    // Now it is known to be away.
-    stage.readiness_becomes(503).await?;
+    // Now it is known to be away: long before heartbeats would tell.
+    stage.readiness_becomes(503, KNOWN_DEADLINE).await?;
     is_unavailable(&stage.post_event(20).await?, AT_ONCE);
     proxy.resume();
     stage.becomes_available().await?;
@@ -206,7 +209,7 @@ async fn what_was_answered_200_survives_a_kill_of_the_broker() -> Result<()> {
             }
         }
         broker.kill();
-        stage.readiness_becomes(503).await?;
+        stage.readiness_becomes(503, KNOWN_DEADLINE).await?;
         is_unavailable(&stage.post_event(round * 100 + 50).await?, AT_ONCE);
         broker.restart().await?;
         stage.becomes_available().await?;

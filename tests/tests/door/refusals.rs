@@ -82,6 +82,26 @@ async fn a_refusal_reaches_a_client_that_goes_on_sending() -> Result<()> {
     stage.figure_becomes(BODY_BYTES, 0.0).await
 }
 
+/// A client that never ends its body is not listened to for ever: neither here nor on other paths.
+#[tokio::test]
+async fn a_body_without_end_is_cut_off() -> Result<()> {
+    let stage = Stage::new().await?;
+    let _ingest = stage.ingest().await?;
+    let chunk = [format!("{MIB:x}\r\n").as_bytes(), &vec![b'x'; MIB], b"\r\n"].concat();
+    let webhook = head(&["Transfer-Encoding: chunked"]);
+    for request in
+        [webhook.clone(), webhook.replace("/webhook", "/elsewhere"), webhook.replace("POST", "PUT")]
+    {
+        let mut stream = stage.dial().await?;
+        stream.write_all(request.as_bytes()).await?;
+        let start = Instant::now();
+        while stream.write_all(&chunk).await.is_ok() {
+            anyhow::ensure!(start.elapsed() < Duration::from_secs(10), "still read: {request}");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_body_that_comes_too_slowly() -> Result<()> {
     let stage = Stage::new().await?.with("BUZON_BODY_DEADLINE_MS", "300");

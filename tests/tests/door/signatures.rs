@@ -12,8 +12,11 @@ const KAPSO: &str = "X-Kapso-Signature";
 const WEBHOOK: &str = "X-Webhook-Signature";
 const HUB: &str = "X-Hub-Signature-256";
 
+/// What it is, the headers it sends, and whether it is let in or refused with which detail.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<(), &'a str>);
+
 /// Posts each list of headers, and checks the status and, of a refusal, the detail.
-async fn check(stage: &Stage, cases: &[(&str, &[(&str, &str)], Result<(), &str>)]) -> Result<()> {
+async fn check(stage: &Stage, cases: &[Case<'_>]) -> Result<()> {
     for (case, headers, expected) in cases {
         let answer = stage.post(BODY, headers).await?;
         match expected {

@@ -13,7 +13,10 @@ impl Road {
     async fn settled(&self, effects: usize) -> Result<()> {
         wait::until("every effect to be settled", PATIENCE, async || {
             let found = self.effects().await?;
-            ensure!(found.len() == effects && found.iter().all(|effect| effect.state != "pending"), "{found:?}");
+            ensure!(
+                found.len() == effects && found.iter().all(|effect| effect.state != "pending"),
+                "{found:?}"
+            );
             Ok(true)
         })
         .await
@@ -75,7 +78,8 @@ async fn ayuda_is_answered_once_and_the_reply_is_followed_until_it_is_read() -> 
     assert_eq!(road.texts(history).await?, ["sent", "delivered", "read"]);
 
     road.settled(2).await?;
-    let effects = "SELECT kind, state, attempts, body, rule, outcome, sent_message_id FROM effects ORDER BY kind";
+    let effects =
+        "SELECT kind, state, attempts, body, rule, outcome, sent_message_id FROM effects ORDER BY kind";
     assert_eq!(
         road.rows(effects).await?,
         [
@@ -91,9 +95,7 @@ async fn ayuda_is_answered_once_and_the_reply_is_followed_until_it_is_read() -> 
     );
     let attempts = "SELECT kind, attempt, http_status, finished_at >= started_at AS finished, a.outcome
                     FROM effect_attempts a JOIN effects ON id = effect_id ORDER BY kind";
-    let attempt = |kind, http_status| {
-        json!({ "kind": kind, "attempt": 1, "http_status": http_status, "finished": true, "outcome": "done" })
-    };
+    let attempt = |kind, http_status| json!({ "kind": kind, "attempt": 1, "http_status": http_status, "finished": true, "outcome": "done" });
     assert_eq!(road.rows(attempts).await?, [attempt("mark_read", 200), attempt("send_text", 201)]);
 
     // The reply itself says "ayuda": it must not be answered.
@@ -106,9 +108,11 @@ async fn case_and_accents_do_not_count_and_others_are_only_marked() -> Result<()
     let road = Road::new().await?;
     let _programs = road.open().await?;
     let says = |from, text: &&str| road.sim.inbound(InboundMessage::text(number(from), *text));
-    let asking = ["ayuda", "Necesito AYUDA, por favor", "¡Ayúda!", "Ａｙｕｄａ", "a\u{301}yuda", "ayudante\ny más"];
+    let asking =
+        ["ayuda", "Necesito AYUDA, por favor", "¡Ayúda!", "Ａｙｕｄａ", "a\u{301}yuda", "ayudante\ny más"];
     let asked: Vec<_> = (0..).zip(&asking).map(|(from, text)| says(from, text)).collect();
-    let other: Vec<_> = (10..).zip(&["Hola", "¿Qué tal?", "ayud a", "🙏"]).map(|(from, text)| says(from, text)).collect();
+    let other: Vec<_> =
+        (10..).zip(&["Hola", "¿Qué tal?", "ayud a", "🙏"]).map(|(from, text)| says(from, text)).collect();
     let image = kapso_sim::Content::sample("image", "ayuda");
     let image = image.map(|image| road.sim.inbound(InboundMessage::new(number(20), image)));
     let marked: Vec<_> = asked.iter().chain(&other).chain(&image).collect();
@@ -157,7 +161,8 @@ async fn what_waited_too_long_is_not_sent() -> Result<()> {
     let mut road = Road::new().await?;
     road.stage.set("BUZON_REPLY_MAX_AGE_SECONDS", "5");
     let _programs = road.open().await?;
-    road.sim.fault(kapso_sim::Fault::next_send(kapso_sim::Outcome::Answer(kapso_sim::Reply::rate_limited(6))));
+    road.sim
+        .fault(kapso_sim::Fault::next_send(kapso_sim::Outcome::Answer(kapso_sim::Reply::rate_limited(6))));
     let ids = road.asks(0);
     let reply = road.effect_becomes(&ids.message_id, "send_text", "discarded").await?;
     let why = reply.outcome.unwrap_or_default();
@@ -175,9 +180,7 @@ async fn nothing_is_sent(variable: &str, value: &str, why: &str) -> Result<()> {
     let ids = road.asks(0);
     road.settled(2).await?;
     let effects = "SELECT kind, state, attempts, body, outcome FROM effects ORDER BY kind";
-    let effect = |kind, body: Value| {
-        json!({ "kind": kind, "state": "discarded", "attempts": 0, "body": body, "outcome": why })
-    };
+    let effect = |kind, body: Value| json!({ "kind": kind, "state": "discarded", "attempts": 0, "body": body, "outcome": why });
     let recorded = [effect("mark_read", Value::Null), effect("send_text", json!(REPLY))];
     assert_eq!(road.rows(effects).await?, recorded);
     assert_eq!(road.texts("SELECT id FROM messages").await?, [ids.message_id]);

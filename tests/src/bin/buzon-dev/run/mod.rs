@@ -37,7 +37,9 @@ pub(crate) async fn run() -> Result<ExitCode> {
     if let Err(error) = &ended {
         eprintln!("\n{error:#}\n");
     }
-    println!("\nStopping what was started here (once more: at once):");
+    if !running.is_empty() {
+        println!("\nStopping what was started here (once more: at once):");
+    }
     tokio::select! {
         () = running.stop() => {}
         // Dropped, everything is killed.

@@ -51,11 +51,12 @@ impl Place {
 
     /// Stops what a run that was killed has left in this checkout.
     pub(crate) async fn stop_leftovers(&self) -> Result<()> {
+        let mut stopped = 0;
         for dir in [&self.product, &self.rabbitmq, &self.postgres] {
-            let stopped = leftovers::stop(dir).await?;
-            if stopped > 0 {
-                println!("  stopped {stopped} processes that an earlier run had left");
-            }
+            stopped += leftovers::stop(dir).await?;
+        }
+        if stopped > 0 {
+            println!("  stopped {stopped} processes that an earlier run had left");
         }
         Ok(())
     }

@@ -49,6 +49,10 @@ impl Running {
         self.0.push(service);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Waits until one of them ends by itself, and says which and why.
     pub(crate) async fn first_to_end(&mut self) -> Error {
         loop {

@@ -1,0 +1,102 @@
+//! One bad item costs itself only; and nothing is taken that can't be stored yet.
+
+use anyhow::{Result, ensure};
+use harness::wait;
+use kapso_sim::{InboundMessage, SentIds};
+use rand::{RngExt as _, SeedableRng as _, distr::Alphanumeric, rngs::StdRng};
+
+use crate::scene::{PATIENCE, Road, figure, number};
+
+impl Road {
+    /// Sends a bad message among good ones while nobody looks, so that they are in one window; waits for the end.
+    async fn one_bad_among_good(&self, bad: InboundMessage, reason: &str) -> Result<()> {
+        let _ingest = self.stage.ingest().await?;
+        let mut good = self.ask(0..10);
+        let bad = self.sim.inbound(bad);
+        good.extend(self.ask(10..20));
+        self.all_answered().await?;
+        let mut worker = self.stage.worker().await?;
+
+        let (body, dead_reason) = self.becomes_a_dead_letter(&bad).await?;
+        let sent = self.sim.deliveries().into_iter().find(|it| it.message_ids.contains(&bad.message_id));
+        assert_eq!(sent.map(|sent| sent.body.to_vec()), Some(body));
+        assert!(dead_reason.contains(reason), "{dead_reason}");
+
+        self.sim.clear_deliveries();
+        self.each_answered_once(&good).await?;
+        assert_eq!(self.count("SELECT count(*) FROM webhooks WHERE projected_at IS NOT NULL").await?, 20);
+        assert_eq!(self.count("SELECT count(*) FROM dead_letters").await?, 1);
+        let made = figure(&worker, "buzon_dead_letters_made_total").await?;
+        ensure!((made - 1.0).abs() < f64::EPSILON, "{made}");
+        // The broker never holds a poison.
+        self.kill(&mut worker, 0).await
+    }
+
+    /// The archived bytes and the reason, once all attempts are made.
+    async fn becomes_a_dead_letter(&self, ids: &SentIds) -> Result<(Vec<u8>, String)> {
+        let dead = wait::until("a dead letter", PATIENCE, async || -> Result<_> {
+            let dead: Option<(Vec<u8>, String, i32, bool)> = sqlx::query_as(
+                "SELECT body, reason, attempts, projected_at IS NULL AND dead_at IS NOT NULL
+                 FROM webhooks JOIN dead_letters ON webhook_id = webhooks.id
+                 WHERE position($1::bytea in body) > 0",
+            )
+            .bind(ids.message_id.as_bytes())
+            .fetch_optional(&self.pool)
+            .await?;
+            Ok(dead)
+        })
+        .await?;
+        let (body, reason, attempts, dead) = dead;
+        assert_eq!((attempts, dead), (3, true));
+        Ok((body, reason))
+    }
+}
+
+#[tokio::test]
+async fn what_a_constraint_refuses_is_a_dead_letter_and_its_neighbours_are_answered() -> Result<()> {
+    let road = Road::new().await?;
+    sqlx::query("ALTER TABLE messages ADD CONSTRAINT no_poison CHECK (body NOT LIKE '%veneno%')")
+        .execute(&road.pool)
+        .await?;
+    let bad = InboundMessage::text(number(99), "ayuda, veneno");
+    road.one_bad_among_good(bad, "no_poison\" (23514)").await?;
+    let reason = road.texts("SELECT reason FROM dead_letters").await?.concat();
+    assert!(!reason.contains("veneno"), "the reason shows the text: {reason}");
+    Ok(())
+}
+
+/// An index row of Postgres has at most 2704 bytes: a longer id that does not compress can't be stored.
+#[tokio::test]
+async fn an_id_that_no_index_can_hold_is_a_dead_letter_and_its_neighbours_are_answered() -> Result<()> {
+    let road = Road::new().await?;
+    let chance = StdRng::seed_from_u64(54_000);
+    let id = chance.sample_iter(Alphanumeric).take(8_000).map(char::from).collect();
+    let bad = InboundMessage { message_id: Some(id), ..InboundMessage::text(number(99), "ayuda") };
+    road.one_bad_among_good(bad, "").await
+}
+
+#[tokio::test]
+async fn the_worker_waits_for_its_schema_and_says_so() -> Result<()> {
+    let road = Road::new().await?;
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&road.pool).await?;
+    let _ingest = road.stage.ingest().await?;
+    let mut worker = road.stage.worker_unready()?;
+    worker.answers("/livez", PATIENCE).await?;
+    let asked = road.ask(0..3);
+    road.all_answered().await?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    wait::until("the worker to name what it waits for", PATIENCE, async || -> Result<bool> {
+        let answer = client.get(format!("http://{}/readyz", worker.http())).send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(status == 503 && text.contains("run `worker migrate`"), "{status} {text}");
+        Ok(true)
+    })
+    .await?;
+    assert!(worker.log().contains("run `worker migrate`"), "{}", worker.log());
+    // Nothing is taken from the broker that can't be stored.
+    assert_eq!(road.queue().await?, (3, 0));
+
+    road.stage.migrate().await?;
+    worker.ready(PATIENCE).await?;
+    road.each_answered_once(&asked).await
+}
