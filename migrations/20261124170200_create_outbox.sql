@@ -22,6 +22,7 @@ CREATE TABLE effects (
                                 CHECK (state IN ('pending', 'done', 'discarded', 'unknown')),
     kind            text        NOT NULL CHECK (kind IN ('send_text', 'mark_read')),
     message_id      text COLLATE "C" NOT NULL,
+    kapso_message_id text COLLATE "C",
     conversation_id text COLLATE "C",
     phone_number_id text COLLATE "C",
     recipient       text COLLATE "C",
@@ -45,6 +46,7 @@ CREATE TABLE effects (
 
 COMMENT ON COLUMN effects.state IS 'pending; done; discarded (outcome says why); unknown: it left, and nobody knows whether it arrived.';
 COMMENT ON COLUMN effects.message_id IS 'The inbound message that caused it.';
+COMMENT ON COLUMN effects.kapso_message_id IS 'The name by which Kapso''s own API knows that message.';
 COMMENT ON COLUMN effects.recipient IS 'Whom it goes to: the phone number, else the BSUID.';
 COMMENT ON COLUMN effects.body IS 'The text of a send_text.';
 COMMENT ON COLUMN effects.rule IS 'The rule that owed a send_text.';

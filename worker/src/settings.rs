@@ -133,7 +133,7 @@ impl Api {
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(malformed());
         }
-        Ok(Self { base, style: ApiStyle::Conversation, token: token(settings)? })
+        Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)? })
     }
 }
 

@@ -291,7 +291,7 @@ async fn what_is_not_known_is_archived_and_counted() -> Result<()> {
         assert_eq!(row, expected);
     }
     wait::until("them to be counted", PATIENCE, async || {
-        let counted = figure(&worker, "buzon_webhooks_not_understood_total").await?;
+        let counted = figure(&worker, "buzon_items_not_understood_total").await?;
         ensure!((counted - 2.0).abs() < f64::EPSILON, "{counted}");
         Ok(true)
     })

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     figures,
-    kapso::{Answer, Client, REQUEST_TIMEOUT},
+    kapso::{Answer, Client, REQUEST_TIMEOUT, Target},
     store::Store,
 };
 
@@ -111,16 +111,18 @@ async fn perform(store: &Store, client: &Client, effect: &Leased) {
     }
 }
 
+/// What can't be addressed is refused when it is owed; it would not be sent here either.
 async fn request(client: &Client, effect: &Leased) -> Answer {
-    match effect.kind {
-        EffectKind::SendText => {
-            let (conversation, text) = (effect.conversation_id.as_deref(), effect.body.as_deref());
-            match conversation.zip(text) {
-                Some((conversation, text)) => client.send_text(conversation, text).await,
-                // What can't be addressed is refused when it is owed.
-                None => Answer::NotSent("the effect names no conversation or no text".to_owned()),
-            }
-        }
-        EffectKind::MarkRead => client.mark_read(&effect.message_id).await,
+    let target = Target {
+        message_id: &effect.message_id,
+        kapso_message_id: effect.kapso_message_id.as_deref(),
+        conversation_id: effect.conversation_id.as_deref(),
+        phone_number_id: effect.phone_number_id.as_deref(),
+        recipient: effect.recipient.as_deref(),
+    };
+    match (effect.kind, &effect.body) {
+        (EffectKind::SendText, Some(text)) => client.send_text(effect.id, target, text).await,
+        (EffectKind::SendText, None) => Answer::NotSent("the effect has no text".to_owned()),
+        (EffectKind::MarkRead, _) => client.mark_read(target).await,
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Leased {
     pub(super) id: i64,
     pub(super) kind: EffectKind,
     pub(super) message_id: String,
+    pub(super) kapso_message_id: Option<String>,
     pub(super) conversation_id: Option<String>,
     pub(super) phone_number_id: Option<String>,
     pub(super) recipient: Option<String>,
@@ -44,6 +45,7 @@ struct Row {
     id: i64,
     kind: String,
     message_id: String,
+    kapso_message_id: Option<String>,
     conversation_id: Option<String>,
     phone_number_id: Option<String>,
     recipient: Option<String>,
@@ -78,7 +80,7 @@ const LEASE_NEXT: &str = "WITH next AS (
      leased AS (
         UPDATE effects SET lease = now() + make_interval(secs => $3), attempts = attempts + 1
         FROM next WHERE effects.id = next.id
-        RETURNING effects.id, kind, message_id, conversation_id, phone_number_id, recipient, body, attempts),
+        RETURNING effects.id, kind, message_id, kapso_message_id, conversation_id, phone_number_id, recipient, body, attempts),
      attempted AS (
         INSERT INTO effect_attempts (effect_id, attempt) SELECT id, attempts FROM leased)
      SELECT * FROM leased";
@@ -103,18 +105,16 @@ pub(super) async fn take(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Leased>>
     let leased = rows.into_iter().filter_map(|row| {
         // The table's CHECK lets no other kind in.
         let kind = EffectKind::named(&row.kind)?;
-        let Row {
-            id, message_id, conversation_id, phone_number_id, recipient, body, attempts: attempt, ..
-        } = row;
         Some(Leased {
-            id,
+            id: row.id,
             kind,
-            message_id,
-            conversation_id,
-            phone_number_id,
-            recipient,
-            body,
-            attempt,
+            message_id: row.message_id,
+            kapso_message_id: row.kapso_message_id,
+            conversation_id: row.conversation_id,
+            phone_number_id: row.phone_number_id,
+            recipient: row.recipient,
+            body: row.body,
+            attempt: row.attempts,
             since,
         })
     });

@@ -12,15 +12,15 @@ use super::{Owed, State, lane::Lane};
 /// When Postgres refuses or is away.
 pub async fn insert(tx: &mut PgConnection, owed: &[Owed]) -> sqlx::Result<u64> {
     const INSERT: &str =
-        "INSERT INTO effects (kind, state, outcome, settled_at, message_id, conversation_id, phone_number_id,
-                              recipient, lane, body, rule, expires_at)
+        "INSERT INTO effects (kind, state, outcome, settled_at, message_id, kapso_message_id,
+                              conversation_id, phone_number_id, recipient, lane, body, rule, expires_at)
          SELECT kind, CASE WHEN refusal IS NULL THEN 'pending' ELSE 'discarded' END, refusal,
-                CASE WHEN refusal IS NOT NULL THEN now() END, message_id, conversation_id, phone_number_id,
-                recipient, lane, body, rule, expires_at
+                CASE WHEN refusal IS NOT NULL THEN now() END, message_id, kapso_message_id,
+                conversation_id, phone_number_id, recipient, lane, body, rule, expires_at
          FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                     $8::text[], $9::text[], $10::timestamptz[])
+                     $8::text[], $9::text[], $10::text[], $11::timestamptz[])
          WITH ORDINALITY
-         AS new (kind, refusal, message_id, conversation_id, phone_number_id, recipient, lane, body, rule, expires_at, place)
+         AS new (kind, refusal, message_id, kapso_message_id, conversation_id, phone_number_id, recipient, lane, body, rule, expires_at, place)
          ORDER BY place
          ON CONFLICT ON CONSTRAINT owed_once DO NOTHING";
     if owed.is_empty() {
@@ -36,6 +36,7 @@ pub async fn insert(tx: &mut PgConnection, owed: &[Owed]) -> sqlx::Result<u64> {
         .bind(all().map(|owed| owed.kind.name()).collect::<Vec<_>>())
         .bind(all().map(refusal).collect::<Vec<_>>())
         .bind(all().map(|owed| owed.message_id.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|owed| owed.kapso_message_id.as_deref()).collect::<Vec<_>>())
         .bind(all().map(|owed| owed.conversation_id.as_deref()).collect::<Vec<_>>())
         .bind(all().map(|owed| owed.phone_number_id.as_deref()).collect::<Vec<_>>())
         .bind(all().map(|owed| owed.recipient.as_deref()).collect::<Vec<_>>())

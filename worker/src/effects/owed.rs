@@ -5,7 +5,10 @@ use std::fmt;
 use time::{Duration, OffsetDateTime};
 
 use super::{EffectKind, Rules, lane::Lane};
-use crate::{kapso::ApiStyle, project::Received};
+use crate::{
+    kapso::{ApiStyle, Target},
+    project::Received,
+};
 
 /// Messages older than this are not marked as read.
 const MARK_MAX_AGE: Duration = Duration::hours(24);
@@ -39,6 +42,8 @@ pub struct Owed {
     pub state: State,
     /// The message that causes it.
     pub message_id: String,
+    /// The name by which Kapso's own API knows it.
+    pub kapso_message_id: Option<String>,
     /// Its conversation.
     pub conversation_id: Option<String>,
     /// Our number.
@@ -113,6 +118,7 @@ impl Policy {
             kind,
             state: State::Pending,
             message_id: message.message_id.clone(),
+            kapso_message_id: message.kapso_message_id.clone(),
             conversation_id: message.conversation_id.clone(),
             phone_number_id,
             recipient: message.recipient.clone(),
@@ -153,7 +159,14 @@ impl Policy {
         if owed.expires_at < now {
             return Some(Refusal::TooOld(self.max_age(owed.kind)));
         }
-        self.api.unaddressable(owed).map(Refusal::NotAddressable)
+        let target = Target {
+            message_id: &owed.message_id,
+            kapso_message_id: owed.kapso_message_id.as_deref(),
+            conversation_id: owed.conversation_id.as_deref(),
+            phone_number_id: owed.phone_number_id.as_deref(),
+            recipient: owed.recipient.as_deref(),
+        };
+        self.api.unaddressable(owed.kind, target).map(Refusal::NotAddressable)
     }
 }
 
@@ -177,6 +190,7 @@ mod tests {
     fn received(age: Duration) -> Received {
         Received {
             message_id: "msg-1".to_owned(),
+            kapso_message_id: Some("msg-1".to_owned()),
             at: Moment { at: NOW - age, timed: true },
             received_at: NOW,
             conversation_id: Some("conv-1".to_owned()),
@@ -247,6 +261,7 @@ mod tests {
         let unnamed = Received {
             conversation_id: None,
             message_id: "webhook:00:0".to_owned(),
+            kapso_message_id: None,
             ..received(Duration::ZERO)
         };
         let states = states(&policy(), &unnamed);

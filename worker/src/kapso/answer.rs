@@ -63,8 +63,9 @@ impl Reply {
     #[must_use]
     pub fn message_names(&self) -> Vec<String> {
         let body = self.json().unwrap_or_default();
-        let names =
-            ["/data/whatsapp_message_id", "/data/id"].into_iter().filter_map(|at| body.pointer(at)?.as_str());
+        let names = ["/messages/0/id", "/data/whatsapp_message_id", "/data/id"]
+            .into_iter()
+            .filter_map(|at| body.pointer(at)?.as_str());
         names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
 

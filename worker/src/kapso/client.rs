@@ -10,7 +10,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::{Answer, Reply};
+use super::{Answer, ApiStyle, Reply, Target, conversation_api, meta_proxy};
 
 /// How long a connection may take. Nothing has been sent by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,6 +28,7 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    style: ApiStyle,
 }
 
 impl Client {
@@ -47,7 +48,26 @@ impl Client {
             .no_proxy()
             .default_headers(HeaderMap::from_iter([("X-API-Key".parse()?, key)]))
             .build()?;
-        Ok(Self { http, base })
+        Ok(Self { http, style: ApiStyle::of(&base), base })
+    }
+
+    /// Sends a text, and tells what came of it. The effect's id goes with it where the API
+    /// gives it back.
+    pub async fn send_text(&self, effect_id: i64, target: Target<'_>, text: &str) -> Answer {
+        self.send(match self.style {
+            ApiStyle::Conversation => conversation_api::send_text(self, target, text),
+            ApiStyle::MetaProxy => meta_proxy::send_text(self, effect_id, target, text),
+        })
+        .await
+    }
+
+    /// Marks a message as read, and tells what came of it.
+    pub async fn mark_read(&self, target: Target<'_>) -> Answer {
+        self.send(match self.style {
+            ApiStyle::Conversation => conversation_api::mark_read(self, target),
+            ApiStyle::MetaProxy => meta_proxy::mark_read(self, target),
+        })
+        .await
     }
 
     /// A request to a path below the base, each segment escaped.
@@ -63,8 +83,11 @@ impl Client {
         }
     }
 
-    /// Sends a request, and tells what came of it.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Answer {
+    /// Sends a request, and tells what came of it. None: it names nothing to act on.
+    async fn send(&self, request: Option<RequestBuilder>) -> Answer {
+        let Some(request) = request else {
+            return Answer::NotSent("the effect does not name what the API acts on".to_owned());
+        };
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) if error.is_builder() || error.is_connect() => return Answer::NotSent(cause(&error)),

@@ -8,13 +8,15 @@ use super::{
     contacts::ContactRow,
     conversations::ConversationRow,
     messages::{MessageRow, Occurred},
+    names::is_kapso_message,
     reactions::{BUSINESS, ReactionKey, ReactionRow},
     registers::{First, Latest, Ranked, greatest},
     statuses::StatusKey,
     subjects::{SubjectRow, Subjects},
 };
 use crate::event::{
-    Contact, ContactNames, Conversation, Direction, Fact, Message, Progress, Reaction, Status, SubjectEvent,
+    Contact, ContactNames, Conversation, Dialect, Direction, Fact, Message, Progress, Reaction, Status,
+    SubjectEvent,
 };
 
 /// The rows of a slice, by table. Sorted by key, so that two transactions that touch the
@@ -102,6 +104,7 @@ impl Folded {
                 message_id: id.clone(),
                 at,
                 received_at: sourced.received_at,
+                kapso_message_id: kapso_name(sourced.dialect, message),
                 conversation_id: message.conversation.clone(),
                 contact_id: contact_id.clone(),
                 recipient: recipient(&message.contact),
@@ -196,6 +199,12 @@ impl Folded {
 /// Who says where the media is kept is better informed about it than who does not.
 fn media_rank(rank: i16, message: &Message) -> i16 {
     rank * 2 + i16::from(message.media.as_ref().is_some_and(|media| media.kept))
+}
+
+/// The guide's one name is Kapso's, whatever it looks like; elsewhere it is the one that is
+/// not WhatsApp's.
+fn kapso_name(dialect: Dialect, message: &Message) -> Option<String> {
+    message.names.iter().find(|name| dialect == Dialect::Guide || is_kapso_message(name)).cloned()
 }
 
 fn recipient(contact: &ContactNames) -> Option<String> {

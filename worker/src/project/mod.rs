@@ -69,6 +69,8 @@ pub struct Received {
     pub at: Moment,
     /// When we received it.
     pub received_at: OffsetDateTime,
+    /// The name by which Kapso's own API knows it, where the event gives it.
+    pub kapso_message_id: Option<String>,
     /// Kapso's conversation.
     pub conversation_id: Option<String>,
     /// The contact's id in `contacts`.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::AsyncWriteExt as _;
@@ -17,6 +18,8 @@ const NAME: &str = "buzon@localhost";
 
 /// Idle Erlang schedulers would spin for work, which two cores feel. Nodes talk to each other on the loopback only.
 const ERL_ARGS: &str = "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}";
+
+static CALLS: AtomicU32 = AtomicU32::new(0);
 
 /// A private broker's node, seen from any process of its user.
 #[derive(Debug, Clone)]
@@ -104,8 +107,11 @@ impl Node {
     ///
     /// When it can't be asked.
     pub async fn eval(&self, erlang: &str) -> Result<String> {
+        // The node lets each name in once at a time, and erl_call's own "random" one is the same for a whole second.
+        let caller = format!("caller_{}_{}", std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed));
         let mut call = Command::new("erl_call");
-        call.args(["-r", "-e", "-timeout", "30", "-address"]).arg(format!("127.0.0.1:{}", self.distribution));
+        call.args(["-h", &caller, "-e", "-timeout", "30", "-address"]);
+        call.arg(format!("127.0.0.1:{}", self.distribution));
         self.run(call, &format!("{erlang}.\n")).await
     }
 
