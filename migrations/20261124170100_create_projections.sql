@@ -5,7 +5,12 @@
 --   first       the earliest time; one that the event names beats one that we noted on arrival
 --   ranked      the value of the best-informed dialect (…_rank); a tie goes to the greater bytes
 --   latest      the value with the greatest clock; a tie goes to the greater bytes
---   greatest    the greater value
+--   greatest    the greater value (least: the lesser)
+--
+-- An id that a name stands for (contact_id) does not merge by itself: two events may name
+-- one conversation's contact in two ways that nothing links yet, and which of the ids is
+-- greater would depend on what was linked when. The name merges (contact_alias, the least);
+-- the id is always the one that this name means now.
 --
 -- Nothing that is absent overwrites what is present. There are no foreign keys: a status
 -- may come before its message, and a message before its conversation.
@@ -68,6 +73,7 @@ CREATE INDEX contact_aliases_id ON contact_aliases (id);
 
 CREATE TABLE conversations (
     id              text COLLATE "C" PRIMARY KEY,
+    contact_alias   text COLLATE "C",
     contact_id      text COLLATE "C",
     phone_number_id text COLLATE "C",
     status          text COLLATE "C",
@@ -80,7 +86,8 @@ CREATE TABLE conversations (
     metadata_clock  bigint
 );
 
-COMMENT ON COLUMN conversations.contact_id IS 'Greatest.';
+COMMENT ON COLUMN conversations.contact_alias IS 'The name that events give for the contact. Least: number before BSUID before kapso:<id>.';
+COMMENT ON COLUMN conversations.contact_id IS 'The contact that contact_alias means now (contact_aliases).';
 COMMENT ON COLUMN conversations.phone_number_id IS 'Our number, as Meta names it. Greatest.';
 COMMENT ON COLUMN conversations.status IS 'active, ended, … Latest, by status_clock.';
 COMMENT ON COLUMN conversations.created_at IS 'When the sender opened it. Least.';
@@ -93,6 +100,7 @@ CREATE INDEX conversations_contact_id ON conversations (contact_id);
 CREATE TABLE messages (
     id              text COLLATE "C" PRIMARY KEY,
     conversation_id text COLLATE "C",
+    contact_alias   text COLLATE "C",
     contact_id      text COLLATE "C",
     phone_number_id text COLLATE "C",
     direction       text COLLATE "C" CHECK (direction IN ('inbound', 'outbound')),
@@ -133,7 +141,8 @@ CREATE TABLE messages (
 
 COMMENT ON COLUMN messages.id IS 'WhatsApp''s id (wamid) where known, else Kapso''s, else webhook:<id>:<item>.';
 COMMENT ON COLUMN messages.conversation_id IS 'Kapso''s conversation. Greatest.';
-COMMENT ON COLUMN messages.contact_id IS 'The person on the other side. Greatest.';
+COMMENT ON COLUMN messages.contact_alias IS 'The name that events give for the contact. Least: number before BSUID before kapso:<id>.';
+COMMENT ON COLUMN messages.contact_id IS 'The person on the other side: whom contact_alias means now (contact_aliases).';
 COMMENT ON COLUMN messages.phone_number_id IS 'Our number. Greatest.';
 COMMENT ON COLUMN messages.direction IS 'Inbound as soon as one event says so.';
 COMMENT ON COLUMN messages.origin IS 'cloud_api, business_app (the phone app), history_sync, … Greatest.';
@@ -151,7 +160,7 @@ CREATE INDEX messages_conversation_id ON messages (conversation_id, occurred_at)
 CREATE INDEX messages_contact_id ON messages (contact_id, occurred_at);
 
 -- The names of messages that have another than WhatsApp's, with the message they mean now.
--- A wamid needs no row: it always means itself.
+-- A wamid has a row only where it means another: a message of ours that went out under two.
 CREATE TABLE message_aliases (
     alias text COLLATE "C" PRIMARY KEY,
     id    text COLLATE "C" NOT NULL

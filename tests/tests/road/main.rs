@@ -2,6 +2,7 @@
 
 mod configuration;
 mod databases;
+mod dialects;
 mod dispatcher;
 mod guide;
 mod logs;

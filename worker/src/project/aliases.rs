@@ -4,8 +4,8 @@
 //! known ([`super::names`]), never by which came first; when a new link makes two known
 //! ids one, their rows are merged ([`super::merge`]), alone ([`Lock::Exclusive`]).
 //!
-//! Why a plain insert is enough to find out: every name that can stop being an id has a
-//! row of its own, and its primary key makes two transactions that disagree meet there.
+//! Why a plain insert is enough to find out: two names of one thing meet in the row of one of
+//! them, whose primary key makes two transactions that disagree wait for each other there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,14 @@ use sqlx::PgConnection;
 use super::{
     Lock, ProjectError,
     names::{Better, Union, better_contact, better_message, is_kapso_message},
+    registers::Party,
 };
 
 /// One kind of thing that has names.
 pub(super) struct Named {
     better: Better,
-    /// Whether a name can turn out to mean another id than itself, and so needs a row.
+    /// Whether a name has a row even while it means itself. The others get theirs when they
+    /// turn out to mean another id, and until then cost nothing.
     has_row: fn(&str) -> bool,
     select: &'static str,
     insert: &'static str,
@@ -36,7 +38,7 @@ pub(super) const CONTACTS: Named = Named {
     update: "UPDATE contact_aliases SET id = $2 WHERE id = $1",
 };
 
-/// Messages: a wamid always means itself.
+/// Messages: a wamid means itself, unless Kapso sent one message of its own under two.
 pub(super) const MESSAGES: Named = Named {
     better: better_message,
     has_row: is_kapso_message,
@@ -60,6 +62,11 @@ impl Resolved {
         let first = names.first()?;
         Some(self.ids.get(first).unwrap_or(first).clone())
     }
+
+    /// The best of a set of names, with the id that they mean; none for no names.
+    pub(super) fn party(&self, names: &[String]) -> Option<Party> {
+        Some(Party { alias: names.first()?.clone(), id: self.id(names)? })
+    }
 }
 
 /// Resolves sets of names, each of them the names of one thing, and keeps the links.
@@ -69,8 +76,7 @@ pub(super) async fn resolve(
     sets: Vec<Vec<String>>,
     held: Lock,
 ) -> Result<Resolved, ProjectError> {
-    let asked: BTreeSet<&str> =
-        sets.iter().flatten().map(String::as_str).filter(|name| (named.has_row)(name)).collect();
+    let asked: BTreeSet<&str> = sets.iter().flatten().map(String::as_str).collect();
     if asked.is_empty() {
         return Ok(Resolved::default());
     }
@@ -81,15 +87,21 @@ pub(super) async fn resolve(
         let ids = linked(&sets, &known).ids(named.better);
         let meant = |name: &str| ids.get(name).cloned().unwrap_or_else(|| name.to_owned());
 
+        // What has no row means itself so far: there may be things under that name.
+        let unknown = |name: &&&str| !known.contains_key(**name);
+        let rowless = asked.iter().filter(unknown).filter(|name| !(named.has_row)(name));
+        let olds = known.values().map(String::as_str).chain(rowless.copied());
         let merged: BTreeSet<(String, String)> =
-            known.values().map(|old| (old.clone(), meant(old))).filter(|(old, new)| old != new).collect();
+            olds.map(|old| (old.to_owned(), meant(old))).filter(|(old, new)| old != new).collect();
         if !merged.is_empty() && held == Lock::Shared {
             return Err(ProjectError::NeedsExclusive);
         }
         for (old, new) in &merged {
             sqlx::query(named.update).bind(old).bind(new).execute(&mut *tx).await?;
+            sqlx::query(named.insert).bind([old]).bind([new]).execute(&mut *tx).await?;
         }
-        let new: Vec<&str> = asked.iter().copied().filter(|name| !known.contains_key(*name)).collect();
+        let new: Vec<&str> =
+            asked.iter().filter(unknown).copied().filter(|name| (named.has_row)(name)).collect();
         let new_ids: Vec<String> = new.iter().map(|name| meant(name)).collect();
         let kept = if new.is_empty() {
             0

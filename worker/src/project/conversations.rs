@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::registers::{Latest, greatest, least};
+use super::registers::{Latest, Party, greatest, least};
 
 /// One row, as far as a slice of events knows it.
 #[derive(Debug, Default)]
 pub(super) struct ConversationRow {
-    pub(super) contact_id: Option<String>,
+    pub(super) contact: Option<Party>,
     pub(super) phone_number_id: Option<String>,
     pub(super) status: Latest,
     pub(super) created_at: Option<OffsetDateTime>,
@@ -22,7 +22,7 @@ pub(super) struct ConversationRow {
 
 impl ConversationRow {
     pub(super) fn join(&mut self, other: Self) {
-        greatest(&mut self.contact_id, other.contact_id);
+        least(&mut self.contact, other.contact);
         greatest(&mut self.phone_number_id, other.phone_number_id);
         self.status.join(other.status);
         least(&mut self.created_at, other.created_at);
@@ -34,16 +34,18 @@ impl ConversationRow {
 }
 
 const UPSERT: &str =
-    "INSERT INTO conversations AS old (id, contact_id, phone_number_id, status_clock, status,
+    "INSERT INTO conversations AS old (id, contact_alias, contact_id, phone_number_id, status_clock, status,
         created_at, last_active_at, ended_at, inactive_at, metadata_clock, metadata)
-     SELECT id, contact_id, phone_number_id, status_clock, status,
+     SELECT id, contact_alias, contact_id, phone_number_id, status_clock, status,
         created_at, last_active_at, ended_at, inactive_at, metadata_clock, metadata::json
-     FROM UNNEST($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[],
-        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::text[])
-     AS new (id, contact_id, phone_number_id, status_clock, status,
+     FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[],
+        $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::text[])
+     AS new (id, contact_alias, contact_id, phone_number_id, status_clock, status,
         created_at, last_active_at, ended_at, inactive_at, metadata_clock, metadata)
      ON CONFLICT (id) DO UPDATE SET
-        contact_id = GREATEST(old.contact_id, EXCLUDED.contact_id),
+        contact_id = CASE WHEN old.contact_alias <= EXCLUDED.contact_alias THEN old.contact_id
+                          ELSE COALESCE(EXCLUDED.contact_id, old.contact_id) END,
+        contact_alias = LEAST(old.contact_alias, EXCLUDED.contact_alias),
         phone_number_id = GREATEST(old.phone_number_id, EXCLUDED.phone_number_id),
         status = latest_of(old.status_clock, old.status, EXCLUDED.status_clock, EXCLUDED.status),
         status_clock = GREATEST(old.status_clock, EXCLUDED.status_clock),
@@ -66,7 +68,8 @@ pub(super) async fn upsert(
         |of: fn(&ConversationRow) -> Option<OffsetDateTime>| rows.values().map(of).collect::<Vec<_>>();
     sqlx::query(UPSERT)
         .bind(rows.keys().map(String::as_str).collect::<Vec<_>>())
-        .bind(rows.values().map(|row| row.contact_id.as_deref()).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.contact.as_ref().map(|it| it.alias.as_str())).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.contact.as_ref().map(|it| it.id.as_str())).collect::<Vec<_>>())
         .bind(rows.values().map(|row| row.phone_number_id.as_deref()).collect::<Vec<_>>())
         .bind(rows.values().map(|row| row.status.clock).collect::<Vec<_>>())
         .bind(rows.values().map(|row| row.status.value.as_deref()).collect::<Vec<_>>())

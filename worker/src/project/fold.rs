@@ -10,7 +10,7 @@ use super::{
     messages::{MessageRow, Occurred},
     names::is_kapso_message,
     reactions::{BUSINESS, ReactionKey, ReactionRow},
-    registers::{First, Latest, Ranked, greatest},
+    registers::{First, Latest, Party, Ranked, greatest},
     statuses::StatusKey,
     subjects::{SubjectRow, Subjects},
 };
@@ -66,13 +66,13 @@ pub(super) fn fold(events: &[Sourced], contacts: &Resolved, messages: &Resolved)
         let message_id = |names: &[String]| messages.id(names).unwrap_or_else(|| unnamed(sourced));
         match &sourced.event.fact {
             Fact::Message(message) => {
-                let contact_id = contacts.id(&message.contact.ids());
-                folded.message(sourced, message, message_id(&message.names), contact_id);
+                let contact = contacts.party(&message.contact.ids());
+                folded.message(sourced, message, message_id(&message.names), contact);
             }
             Fact::Status(status) => folded.status(sourced, status, message_id(&status.names)),
             Fact::Conversation(conversation) => {
-                let contact_id = contacts.id(&conversation.contact.ids());
-                folded.conversation(sourced, conversation, contact_id);
+                let contact = contacts.party(&conversation.contact.ids());
+                folded.conversation(sourced, conversation, contact);
             }
             Fact::Contact(contact) => {
                 if let Some(id) = contacts.id(&contact.names.ids()) {
@@ -95,7 +95,7 @@ fn unnamed(sourced: &Sourced) -> String {
 }
 
 impl Folded {
-    fn message(&mut self, sourced: &Sourced, message: &Message, id: String, contact_id: Option<String>) {
+    fn message(&mut self, sourced: &Sourced, message: &Message, id: String, contact: Option<Party>) {
         let at = sourced.event.at;
         let rank = sourced.dialect.rank();
         let ranked = |value: &Option<String>| Ranked::new(rank, value.clone());
@@ -106,7 +106,7 @@ impl Folded {
                 received_at: sourced.received_at,
                 kapso_message_id: kapso_name(sourced.dialect, message),
                 conversation_id: message.conversation.clone(),
-                contact_id: contact_id.clone(),
+                contact_id: contact.as_ref().map(|party| party.id.clone()),
                 recipient: recipient(&message.contact),
                 phone_number_id: message.phone_number_id.clone(),
                 origin: message.origin.clone(),
@@ -115,7 +115,7 @@ impl Folded {
         }
         let row = MessageRow {
             conversation_id: message.conversation.clone(),
-            contact_id,
+            contact,
             phone_number_id: message.phone_number_id.clone(),
             direction: message.direction,
             origin: message.origin.clone(),
@@ -149,9 +149,9 @@ impl Folded {
         self.statuses.entry((id, status.progress, at.at)).or_default().join(details);
     }
 
-    fn conversation(&mut self, sourced: &Sourced, conversation: &Conversation, contact_id: Option<String>) {
+    fn conversation(&mut self, sourced: &Sourced, conversation: &Conversation, contact: Option<Party>) {
         let row = ConversationRow {
-            contact_id,
+            contact,
             phone_number_id: conversation.phone_number_id.clone(),
             status: Latest::new(sourced.event.at, conversation.status.clone()),
             created_at: conversation.created_at,

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::registers::{First, Latest, Ranked, greatest, least};
+use super::registers::{First, Latest, Party, Ranked, greatest, least};
 use crate::event::{Direction, Moment};
 
 /// One row, as far as a slice of events knows it.
 #[derive(Debug, Default)]
 pub(super) struct MessageRow {
     pub(super) conversation_id: Option<String>,
-    pub(super) contact_id: Option<String>,
+    pub(super) contact: Option<Party>,
     pub(super) phone_number_id: Option<String>,
     pub(super) direction: Option<Direction>,
     pub(super) origin: Option<String>,
@@ -48,7 +48,7 @@ impl Occurred {
 impl MessageRow {
     pub(super) fn join(&mut self, other: Self) {
         greatest(&mut self.conversation_id, other.conversation_id);
-        greatest(&mut self.contact_id, other.contact_id);
+        least(&mut self.contact, other.contact);
         greatest(&mut self.phone_number_id, other.phone_number_id);
         least(&mut self.direction, other.direction);
         greatest(&mut self.origin, other.origin);
@@ -69,7 +69,7 @@ impl MessageRow {
 /// Every column that is not derived, in the order of both statements below.
 macro_rules! columns {
     () => {
-        "conversation_id, contact_id, phone_number_id, direction, origin,
+        "conversation_id, contact_alias, contact_id, phone_number_id, direction, origin,
          type_rank, type, body_rank, body, media_rank, media, context_rank, context, content_rank, content,
          occurred_rank, occurred_at, sent_timed, sent_at, delivered_timed, delivered_at,
          read_timed, read_at, failed_timed, failed_at, error_clock, error"
@@ -81,7 +81,9 @@ macro_rules! on_conflict {
     () => {
         " ON CONFLICT (id) DO UPDATE SET
             conversation_id = GREATEST(old.conversation_id, EXCLUDED.conversation_id),
-            contact_id = GREATEST(old.contact_id, EXCLUDED.contact_id),
+            contact_id = CASE WHEN old.contact_alias <= EXCLUDED.contact_alias THEN old.contact_id
+                              ELSE COALESCE(EXCLUDED.contact_id, old.contact_id) END,
+            contact_alias = LEAST(old.contact_alias, EXCLUDED.contact_alias),
             phone_number_id = GREATEST(old.phone_number_id, EXCLUDED.phone_number_id),
             direction = LEAST(old.direction, EXCLUDED.direction),
             origin = GREATEST(old.origin, EXCLUDED.origin),
@@ -116,15 +118,15 @@ macro_rules! on_conflict {
 const UPSERT: &str = concat!(
     "INSERT INTO messages AS old (id, ",
     columns!(),
-    ") SELECT id, conversation_id, contact_id, phone_number_id, direction, origin,
+    ") SELECT id, conversation_id, contact_alias, contact_id, phone_number_id, direction, origin,
          type_rank, type, body_rank, body, media_rank, media::json, context_rank, context::json,
          content_rank, content::json, occurred_rank, occurred_at, sent_timed, sent_at,
          delivered_timed, delivered_at, read_timed, read_at, failed_timed, failed_at, error_clock, error::json
-       FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-         $7::smallint[], $8::text[], $9::smallint[], $10::text[], $11::smallint[], $12::text[],
-         $13::smallint[], $14::text[], $15::smallint[], $16::text[], $17::smallint[], $18::timestamptz[],
-         $19::boolean[], $20::timestamptz[], $21::boolean[], $22::timestamptz[],
-         $23::boolean[], $24::timestamptz[], $25::boolean[], $26::timestamptz[], $27::bigint[], $28::text[])
+       FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+         $8::smallint[], $9::text[], $10::smallint[], $11::text[], $12::smallint[], $13::text[],
+         $14::smallint[], $15::text[], $16::smallint[], $17::text[], $18::smallint[], $19::timestamptz[],
+         $20::boolean[], $21::timestamptz[], $22::boolean[], $23::timestamptz[],
+         $24::boolean[], $25::timestamptz[], $26::boolean[], $27::timestamptz[], $28::bigint[], $29::text[])
        AS new (id, ",
     columns!(),
     ")",
@@ -156,7 +158,8 @@ pub(super) async fn upsert(tx: &mut PgConnection, rows: &BTreeMap<String, Messag
     sqlx::query(UPSERT)
         .bind(rows.keys().map(String::as_str).collect::<Vec<_>>())
         .bind(text(|row| &row.conversation_id))
-        .bind(text(|row| &row.contact_id))
+        .bind(rows.values().map(|row| row.contact.as_ref().map(|it| it.alias.as_str())).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.contact.as_ref().map(|it| it.id.as_str())).collect::<Vec<_>>())
         .bind(text(|row| &row.phone_number_id))
         .bind(rows.values().map(|row| row.direction.map(Direction::name)).collect::<Vec<_>>())
         .bind(text(|row| &row.origin))

@@ -65,6 +65,16 @@ impl First {
     }
 }
 
+/// Who a thing is with: a name that events give, and the id that it means now. Other names
+/// of the same thing may mean somebody else (until a later event links them, or for ever):
+/// the least name is kept, so that it does not matter which of them came first, and when
+/// its id changes ([`super::merge`]), the column beside it follows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Party {
+    pub(super) alias: String,
+    pub(super) id: String,
+}
+
 /// Keeps the greater of two values; absent is less than anything.
 pub(super) fn greatest<T: Ord>(kept: &mut T, other: T) {
     if other > *kept {

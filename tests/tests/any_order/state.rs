@@ -1,0 +1,130 @@
+//! All that is in a database's tables, and how two of them differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+use sqlx::{AssertSqlSafe, PgPool};
+
+/// A table, by what its rows are called and what of them is compared.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    key: &'static [&'static str],
+    columns: &'static str,
+}
+
+const fn whole(name: &'static str, key: &'static [&'static str]) -> Table {
+    Table { name, key, columns: "*" }
+}
+
+/// Every table. What is not compared, and why:
+///
+/// - `webhooks`: only which bodies there are, and whether they are done with. `received_at`, `headers` and the
+///   times belong to the delivery that came first; ids are those of the bodies.
+/// - `dead_letters`: `id`, `created_at` and `resolved_at` count and time what we did, not what was said.
+/// - `effects`: `id` counts; `created_at`, `next_at` and `settled_at` say when we did it.
+/// - `effect_attempts`: compared whole; nothing performs effects here, so it stays empty.
+///
+/// Nothing is left out of the tables that the projection fills.
+pub(crate) const TABLES: [Table; 13] = [
+    whole("contacts", &["id"]),
+    whole("contact_aliases", &["alias"]),
+    whole("conversations", &["id"]),
+    whole("messages", &["id"]),
+    whole("message_aliases", &["alias"]),
+    whole("message_statuses", &["message_id", "status", "occurred_at"]),
+    whole("reactions", &["message_id", "reactor"]),
+    whole("subjects", &["kind", "id"]),
+    whole("subject_events", &["kind", "id", "event", "occurred_at"]),
+    whole("lanes", &["id"]),
+    Table {
+        name: "effects",
+        key: &["message_id", "kind"],
+        columns: "kind, state, message_id, conversation_id, phone_number_id, recipient, lane, body, rule, \
+                  attempts, expires_at, lease, outcome, sent_message_id",
+    },
+    whole("effect_attempts", &["effect_id", "attempt"]),
+    Table { name: "dead_letters", key: &["webhook_id", "item"], columns: "webhook_id, item, reason" },
+];
+
+/// The rows of every table in [`TABLES`], as JSON. JSON columns keep their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State(BTreeSet<(String, String)>);
+
+impl State {
+    pub(crate) async fn of(pool: &PgPool) -> Result<Self> {
+        let selects: Vec<String> = TABLES
+            .iter()
+            .map(|Table { name, columns, .. }| {
+                format!("SELECT '{name}', row_to_json(r)::text FROM (SELECT {columns} FROM {name}) r")
+            })
+            .collect();
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(AssertSqlSafe(selects.join(" UNION ALL "))).fetch_all(pool).await?;
+        Ok(Self(rows.into_iter().collect()))
+    }
+
+    /// How many rows each table has.
+    pub(crate) fn counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for (table, _) in &self.0 {
+            *counts.entry(table.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The rows of some table, for a look.
+    pub(crate) fn rows(&self, table: &str) -> Vec<Map<String, Value>> {
+        let of_table = self.0.iter().filter(|(name, _)| name == table);
+        of_table.filter_map(|(_, row)| serde_json::from_str(row).ok()).collect()
+    }
+
+    /// What is different in `found`, for a person: rows by their keys, of these only the columns that differ.
+    pub(crate) fn difference(&self, found: &Self) -> String {
+        let mut told = String::new();
+        for Table { name, key, .. } in &TABLES {
+            let (expected, found) = (self.by_key(name, key), found.by_key(name, key));
+            let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+            for key in keys {
+                let line = match (expected.get(key), found.get(key)) {
+                    (Some(expected), Some(found)) => columns(expected, found),
+                    (Some(row), None) => format!(" is missing: {}", Value::Object(row.clone())),
+                    (None, Some(row)) => format!(" should not be there: {}", Value::Object(row.clone())),
+                    (None, None) => String::new(),
+                };
+                if !line.is_empty() {
+                    let _ = writeln!(told, "{name} {key}{line}");
+                }
+            }
+        }
+        told
+    }
+
+    fn by_key(&self, table: &str, key: &[&str]) -> BTreeMap<String, Map<String, Value>> {
+        let named = |row: Map<String, Value>| {
+            let key: Vec<String> = key.iter().map(|column| shown(row.get(*column))).collect();
+            (key.join(" "), row)
+        };
+        self.rows(table).into_iter().map(named).collect()
+    }
+}
+
+fn columns(expected: &Map<String, Value>, found: &Map<String, Value>) -> String {
+    let mut told = String::new();
+    for (column, value) in expected {
+        let other = found.get(column);
+        if other != Some(value) {
+            let _ = write!(told, "\n    {column}: {} expected, {} found", shown(Some(value)), shown(other));
+        }
+    }
+    told
+}
+
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => "nothing".to_owned(),
+    }
+}

@@ -1,0 +1,108 @@
+//! The whole road in each of Kapso's dialects, with each of its APIs: one message, one reply,
+//! one mark where the API can be told, and one row for what three statuses told.
+
+use anyhow::{Result, ensure};
+use harness::wait;
+use kapso_sim::{Dialect, InboundMessage, SimConfig, Statuses};
+
+use crate::scene::{PATIENCE, REPLY, Road, kapso};
+
+/// Which of Kapso's APIs the worker is pointed to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Api {
+    Conversation,
+    MetaProxy,
+}
+
+async fn road_in(dialect: Dialect, api: Api) -> Result<Road> {
+    let mut road = Road::beside(SimConfig { dialect, statuses: Statuses::default(), ..kapso() }).await?;
+    if api == Api::MetaProxy {
+        road.stage.set("KAPSO_API_BASE_URL", road.sim.meta_proxy_url());
+    }
+    Ok(road)
+}
+
+/// A message in, and all that follows. How the mark ended.
+async fn walked(dialect: Dialect, api: Api) -> Result<String> {
+    let road = road_in(dialect, api).await?;
+    let _programs = road.open().await?;
+    let ids = road.sim.inbound(InboundMessage {
+        name: Some("Begoña Núñez".to_owned()),
+        ..InboundMessage::text("+56955501234", "Necesito AYUDA")
+    });
+    wait::until("the reply to be read", PATIENCE, async || {
+        let read = "SELECT count(*) FROM messages WHERE direction = 'outbound' AND status = 'read'";
+        ensure!(road.count(read).await? == 1, "{:?}", road.rows("SELECT * FROM messages").await?);
+        Ok(true)
+    })
+    .await?;
+    road.all_answered().await?;
+
+    let sends = road.sim.accepted_sends();
+    ensure!(sends.len() == 1, "{sends:?}");
+    assert_eq!((sends[0].text.as_deref(), sends[0].to.as_deref()), (Some(REPLY), Some("56955501234")));
+    let rows = "SELECT id, direction, type, body, status, contact_id FROM messages ORDER BY direction";
+    let found = road.rows(rows).await?;
+    ensure!(found.len() == 2, "{found:?}");
+    let column = |row: usize, name: &str| found[row][name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(column(0, "id"), ids.wamid);
+    assert_eq!(
+        (column(0, "body"), column(0, "status")),
+        ("Necesito AYUDA".to_owned(), "received".to_owned())
+    );
+    assert_eq!(column(1, "id"), sends[0].wamid);
+    assert_eq!((column(1, "body"), column(1, "status")), (REPLY.to_owned(), "read".to_owned()));
+    let contacts = road.rows("SELECT phone_number, name FROM contacts").await?;
+    ensure!(contacts.len() == 1, "{contacts:?}");
+    assert_eq!(
+        (contacts[0]["phone_number"].as_str(), contacts[0]["name"].as_str()),
+        (Some("56955501234"), Some("Begoña Núñez"))
+    );
+    assert_eq!(road.count("SELECT count(*) FROM message_statuses").await?, 3);
+    assert_eq!(road.count("SELECT count(*) FROM dead_letters").await?, 0);
+    road.effect_becomes(&ids.wamid, "send_text", "done").await?;
+    wait::until("the mark to be settled", PATIENCE, async || {
+        let mark = road.effect(&ids.wamid, "mark_read").await?;
+        ensure!(mark.state != "pending", "{mark:?}");
+        ensure!((mark.state == "done") == (road.sim.accepted_marks().len() == 1), "{mark:?}");
+        Ok(Some(mark.state))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn kapsos_first_dialect_and_the_conversation_api() -> Result<()> {
+    assert_eq!(walked(Dialect::V1, Api::Conversation).await?, "done");
+    Ok(())
+}
+
+#[tokio::test]
+async fn kapsos_first_dialect_and_the_meta_proxy() -> Result<()> {
+    assert_eq!(walked(Dialect::V1, Api::MetaProxy).await?, "done");
+    Ok(())
+}
+
+#[tokio::test]
+async fn kapsos_second_dialect_and_the_meta_proxy() -> Result<()> {
+    assert_eq!(walked(Dialect::V2, Api::MetaProxy).await?, "done");
+    Ok(())
+}
+
+/// Its events do not give the id by which that API marks: the refusal is on record.
+#[tokio::test]
+async fn kapsos_second_dialect_and_the_conversation_api() -> Result<()> {
+    assert_eq!(walked(Dialect::V2, Api::Conversation).await?, "discarded");
+    Ok(())
+}
+
+#[tokio::test]
+async fn batches_and_the_meta_proxy() -> Result<()> {
+    assert_eq!(walked(Dialect::V2Batch, Api::MetaProxy).await?, "done");
+    Ok(())
+}
+
+#[tokio::test]
+async fn metas_dialect_and_the_meta_proxy() -> Result<()> {
+    assert_eq!(walked(Dialect::Meta, Api::MetaProxy).await?, "done");
+    Ok(())
+}
