@@ -15,6 +15,7 @@ pub mod health;
 pub mod kind;
 pub mod lifecycle;
 pub mod settings;
+pub mod shown;
 pub mod signature;
 pub mod telemetry;
 pub mod topology;

@@ -38,7 +38,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
 
     let pool = connect_lazily(&settings);
     let client = client(&settings)?;
-    let store = Store::new(pool.clone(), policy(&settings, client.is_some()));
+    let store = Store::new(pool.clone(), policy(&settings, client.is_some())).unmasked(settings.log_unmasked);
     tokio::select! {
         () = schema::ready(&pool, &health) => {}
         () = stop.cancelled() => return Ok(()),

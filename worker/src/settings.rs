@@ -47,6 +47,8 @@ pub struct RunSettings {
     pub phone_number_id: Option<String>,
     /// Messages older than this are not answered.
     pub reply_max_age: time::Duration,
+    /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
+    pub log_unmasked: bool,
     /// Where health and figures are served.
     pub metrics_addr: SocketAddr,
     /// How long stopping may take.
@@ -113,6 +115,7 @@ impl RunSettings {
             reply_max_age: time::Duration::seconds(
                 seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into(),
             ),
+            log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
             shutdown_deadline: Duration::from_millis(settings.parsed(
                 "BUZON_SHUTDOWN_DEADLINE_MS",

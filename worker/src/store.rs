@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
-use contract::envelope::{Envelope, WebhookId};
+use contract::{
+    envelope::{Envelope, WebhookId},
+    shown,
+};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -14,7 +17,7 @@ use crate::{
     event::Event,
     fault::Fault,
     figures,
-    project::{self, Lock, ProjectError, Source, Sourced},
+    project::{self, Lock, ProjectError, Received, Source, Sourced},
 };
 
 /// What tells the other tasks of this process that there is work for them. Other workers
@@ -35,6 +38,8 @@ pub struct Store {
     /// Who is to be told.
     pub wake: Arc<Wake>,
     policy: Arc<Policy>,
+    /// Whether debug lines show numbers and texts as they are.
+    unmasked: bool,
     partitions: Arc<Partitions>,
 }
 
@@ -57,7 +62,14 @@ impl Store {
     /// A store that owes effects by `policy`.
     #[must_use]
     pub fn new(pool: PgPool, policy: Policy) -> Self {
-        Self { pool, wake: Arc::default(), policy: Arc::new(policy), partitions: Arc::default() }
+        let (wake, partitions) = (Arc::default(), Arc::default());
+        Self { pool, wake, policy: Arc::new(policy), unmasked: false, partitions }
+    }
+
+    /// Lets debug lines show numbers and texts as they are.
+    #[must_use]
+    pub fn unmasked(self, unmasked: bool) -> Self {
+        Self { unmasked, ..self }
     }
 
     /// The fast lane: archives and projects webhooks as they come, and owes their effects.
@@ -157,6 +169,18 @@ impl Store {
         }
     }
 
+    /// Says of a message who sent it and what it says, where somebody asked for that much.
+    fn tell(&self, message: &Received) {
+        let contact = message.contact_id.as_deref().unwrap_or_default();
+        let text = message.body.as_deref().unwrap_or_default();
+        let (contact, text) = if self.unmasked {
+            (contact.to_owned(), text.to_owned())
+        } else {
+            (shown::number(contact), shown::text(text))
+        };
+        tracing::debug!(message.id = shown::id(&message.message_id), contact.id = contact, message.text = ?text, "message received");
+    }
+
     /// Projects a batch and owes its effects; how many were new.
     async fn project(
         &self,
@@ -166,6 +190,7 @@ impl Store {
         lock: Lock,
     ) -> Result<u64, ProjectError> {
         let received = project::project(tx, events, lock).await?;
+        received.iter().for_each(|message| self.tell(message));
         let now = OffsetDateTime::now_utc();
         let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
         let new = outbox::insert(tx, &owed).await?;

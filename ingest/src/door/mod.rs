@@ -9,7 +9,6 @@ mod loose;
 mod peek;
 mod record;
 mod refusal;
-mod shown;
 mod unread;
 
 use std::time::Duration;

@@ -11,10 +11,11 @@ use actix_web::{
 use contract::{
     envelope::WebhookId,
     kind::Kind,
+    shown,
     signature::{Refused, VerifiedBy},
 };
 
-use super::{peek::Peek, refusal::Refusal, shown};
+use super::{peek::Peek, refusal::Refusal};
 
 /// How a webhook's signature was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

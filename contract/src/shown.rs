@@ -1,5 +1,5 @@
-//! Attacker-chosen text in a form that can stand in a log line: short, on one line, without
-//! control characters, and without a person's number.
+//! What comes from outside, in a form that can stand in a log line: short, on one line,
+//! without control characters, and without a person's number or words.
 
 /// The longest id that is shown, in characters.
 const MAX_CHARS: usize = 64;
@@ -11,7 +11,8 @@ const WAMID: &str = "wamid.";
 const TAIL_CHARS: usize = 8;
 
 /// An id as it is logged.
-pub(super) fn id(id: &str) -> String {
+#[must_use]
+pub fn id(id: &str) -> String {
     if let Some(code) = id.strip_prefix(WAMID) {
         let tail = code.chars().count().saturating_sub(TAIL_CHARS);
         return format!("{WAMID}…{}", code.chars().skip(tail).collect::<String>().escape_debug());
@@ -22,6 +23,23 @@ pub(super) fn id(id: &str) -> String {
     let shown: String = id.chars().take(MAX_CHARS).collect();
     let cut = if shown.len() < id.len() { "…" } else { "" };
     format!("{}{cut}", shown.escape_debug())
+}
+
+/// A telephone number as it is logged: enough to tell two people in one log apart.
+#[must_use]
+pub fn number(number: &str) -> String {
+    let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
+    match digits.len().checked_sub(2) {
+        // Of a short one nothing is shown: two digits would be most of it.
+        Some(hidden @ 5..) => format!("…{}", digits.iter().skip(hidden).collect::<String>()),
+        _ => "…".to_owned(),
+    }
+}
+
+/// A text as it is logged: how long it is.
+#[must_use]
+pub fn text(text: &str) -> String {
+    format!("{} characters", text.chars().count())
 }
 
 /// Whether it could be somebody's telephone number (E.164: up to 15 digits).
@@ -52,6 +70,13 @@ mod tests {
             assert_eq!(id(number), "…");
         }
         assert_eq!(id("4711"), "4711");
+    }
+
+    #[test]
+    fn people_and_words_are_masked() {
+        assert_eq!(number("+56 9 1234 5678"), "…78");
+        assert_eq!(number("4711"), "…");
+        assert_eq!(text("¡Ayuda!"), "7 characters");
     }
 
     #[test]
