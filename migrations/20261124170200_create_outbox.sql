@@ -61,6 +61,10 @@ COMMENT ON COLUMN effects.sent_message_id IS 'The message that a send_text becam
 CREATE INDEX effects_pending ON effects (next_at) WHERE state = 'pending';
 CREATE INDEX effects_open_by_lane ON effects (lane) WHERE state IN ('pending', 'unknown');
 
+-- What the loop guard counts.
+CREATE INDEX effects_sent_by_lane ON effects (lane, settled_at)
+    WHERE kind = 'send_text' AND state IN ('done', 'unknown');
+
 -- One row for each request that was allowed to leave, committed before it left.
 -- A row without an outcome is a request that nobody saw the end of. Rows are never deleted.
 CREATE TABLE effect_attempts (

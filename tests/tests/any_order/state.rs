@@ -41,8 +41,7 @@ pub(crate) const TABLES: [Table; 13] = [
     Table {
         name: "effects",
         key: &["message_id", "kind"],
-        columns: "kind, state, message_id, conversation_id, phone_number_id, recipient, lane, body, rule, \
-                  attempts, expires_at, lease, outcome, sent_message_id",
+        columns: "kind, message_id, body, rule, attempts, lease, sent_message_id",
     },
     whole("effect_attempts", &["effect_id", "attempt"]),
     Table { name: "dead_letters", key: &["webhook_id", "item"], columns: "webhook_id, item, reason" },

@@ -16,9 +16,7 @@ pub(crate) async fn project(pool: &PgPool, events: &[Sourced]) -> Result<()> {
             Ok(received) => {
                 let now = OffsetDateTime::now_utc();
                 let owed: Vec<_> = received.iter().flat_map(|message| policy().owe(message, now)).collect();
-                if std::env::var("OWE").is_ok() {
-                    outbox::insert(&mut tx, &owed).await?;
-                }
+                outbox::insert(&mut tx, &owed).await?;
                 return Ok(tx.commit().await?);
             }
             Err(ProjectError::NeedsExclusive) if lock == Lock::Shared => {

@@ -37,6 +37,21 @@ fn is(state: &str, outcome: &str) -> (String, String) {
     (state.to_owned(), outcome.to_owned())
 }
 
+/// The reply holds the keyword: another machine that repeats it must not be answered for ever.
+#[tokio::test]
+async fn two_machines_do_not_answer_each_other_for_ever() -> Result<()> {
+    let road = Road::new().await?;
+    let _programs = road.open().await?;
+    let said: Vec<SentIds> =
+        (0..8).map(|_| road.sim.inbound(InboundMessage::text(number(1), REPLY))).collect();
+    road.settled(said.len() * 2).await?;
+    assert_eq!(road.sim.accepted_sends().len(), 5);
+    assert_eq!(road.sim.accepted_marks().len(), 8);
+    let guarded = "SELECT count(*) FROM effects WHERE state = 'discarded' AND outcome LIKE 'loop guard%'";
+    assert_eq!(road.count(guarded).await?, 3);
+    Ok(())
+}
+
 #[tokio::test]
 async fn ayuda_is_answered_once_and_the_reply_is_followed_until_it_is_read() -> Result<()> {
     let road = Road::beside(SimConfig { statuses: Statuses::default(), ..kapso() }).await?;

@@ -67,6 +67,21 @@ const LOCK_LANES: &str = "SELECT id FROM lanes WHERE id IN (
         ORDER BY due LIMIT $1)
      FOR UPDATE SKIP LOCKED";
 
+/// How many replies a lane takes in a minute, and in an hour. More is no conversation but
+/// two machines that answer each other.
+const REPLIES_A_MINUTE: i64 = 5;
+const REPLIES_AN_HOUR: i64 = 20;
+
+/// The loop guard: replies that are due in a lane which has had too many lately.
+const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = now(),
+        outcome = 'loop guard: the lane has had ' || $2 || ' replies in a minute or ' || $3 || ' in an hour'
+     WHERE lane = ANY($1) AND kind = 'send_text' AND state = 'pending' AND lease IS NULL AND next_at <= now()
+     AND EXISTS (
+        SELECT FROM effects sent WHERE sent.lane = effects.lane AND sent.kind = 'send_text'
+        AND sent.state IN ('done', 'unknown') AND sent.settled_at > now() - interval '1 hour'
+        HAVING count(*) >= $3
+            OR count(*) FILTER (WHERE sent.settled_at > now() - interval '1 minute') >= $2)";
+
 /// The next effect of each locked lane: replies before marks, then in order. The lanes are
 /// looked at again, now that nobody else can choose from them.
 const LEASE_NEXT: &str = "WITH next AS (
@@ -95,6 +110,12 @@ pub(super) async fn take(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Leased>>
         tx.rollback().await?;
         return Ok(Vec::new());
     }
+    sqlx::query(GUARD_LANES)
+        .bind(&lanes)
+        .bind(REPLIES_A_MINUTE)
+        .bind(REPLIES_AN_HOUR)
+        .execute(&mut *tx)
+        .await?;
     let rows: Vec<Row> = sqlx::query_as(LEASE_NEXT)
         .bind(&lanes)
         .bind(UNKNOWN_HOLDS_SECONDS)

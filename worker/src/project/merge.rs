@@ -29,6 +29,17 @@ pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sql
     Ok(())
 }
 
+/// What two messages owe, by kind, with what got furthest in the first place.
+macro_rules! rivals {
+    () => {
+        "WITH rivals AS (
+            SELECT id, attempts = 0 AND lease IS NULL AS untried, row_number() OVER (PARTITION BY kind ORDER BY
+                CASE WHEN state = 'done' THEN 1 WHEN state = 'unknown' THEN 2 WHEN lease IS NOT NULL THEN 3
+                     WHEN state = 'pending' THEN 4 ELSE 5 END, id) AS place
+            FROM effects WHERE message_id IN ($1, $2)) "
+    };
+}
+
 /// Merges a message into another.
 pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
     for statement in [
@@ -38,19 +49,25 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "DELETE FROM message_statuses WHERE message_id = $1 AND $2 <> message_id",
         super::reactions::MERGE_MESSAGE,
         "DELETE FROM reactions WHERE message_id = $1 AND $2 <> message_id",
-        // What both owed is owed once: the one that got further stays the message's. The
-        // other keeps its row, under a name that is free.
-        "WITH rivals AS (
-            SELECT id, row_number() OVER (PARTITION BY kind ORDER BY
-                CASE WHEN state = 'done' THEN 1 WHEN state = 'unknown' THEN 2 WHEN lease IS NOT NULL THEN 3
-                     WHEN state = 'pending' THEN 4 ELSE 5 END, id) AS place
-            FROM effects WHERE message_id IN ($1, $2))
-         UPDATE effects SET message_id = message_id || ' #' || effects.id, state = 'discarded',
-            settled_at = COALESCE(settled_at, now()), outcome = 'owed already: the message is ' || $2
-         FROM rivals
-         WHERE rivals.id = effects.id AND place > 1 AND lease IS NULL AND state IN ('pending', 'discarded')",
+        // What both owed is owed once: the one that got further stays the message's. Of the other
+        // nothing is left where nothing was tried; else it keeps its row, under a name that is free.
+        concat!(rivals!(), "DELETE FROM effects USING rivals WHERE rivals.id = effects.id AND place > 1 AND untried"),
+        concat!(
+            rivals!(),
+            "UPDATE effects SET message_id = message_id || ' #' || effects.id, state = 'discarded',
+                settled_at = COALESCE(settled_at, now()), outcome = 'owed already: the message is ' || $2
+             FROM rivals
+             WHERE rivals.id = effects.id AND place > 1 AND lease IS NULL AND state IN ('pending', 'discarded')"
+        ),
         "UPDATE effects SET message_id = $2 WHERE message_id = $1
          AND NOT EXISTS (SELECT FROM effects other WHERE other.message_id = $2 AND other.kind = effects.kind)",
+        // A message of which nothing else is known has a lane of its own, named after it.
+        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id, paused_until, pause_reason)
+         SELECT 'message/' || $2, phone_number_id, contact_id, conversation_id, paused_until, pause_reason
+         FROM lanes WHERE id = 'message/' || $1
+         ON CONFLICT (id) DO NOTHING",
+        "UPDATE effects SET lane = 'message/' || $2 WHERE lane = 'message/' || $1",
+        "DELETE FROM lanes WHERE id = 'message/' || $1 AND $2 <> $1",
         "UPDATE effects SET sent_message_id = $2 WHERE sent_message_id = $1",
     ] {
         sqlx::query(statement).bind(old).bind(new).execute(&mut *tx).await?;
