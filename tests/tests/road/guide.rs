@@ -9,16 +9,19 @@ use time::OffsetDateTime;
 use crate::scene::{PATIENCE, Road, figure};
 
 const FIXTURES: [(&str, &[u8]); 10] = [
-    ("message.received", include_bytes!("../../fixtures/guide/message.received.text.json")),
-    ("message.received", include_bytes!("../../fixtures/guide/message.received.ayuda.json")),
-    ("message.received", include_bytes!("../../fixtures/guide/message.received.image.json")),
-    ("message.received", include_bytes!("../../fixtures/guide/message.received.audio.json")),
-    ("message.sent", include_bytes!("../../fixtures/guide/message.sent.json")),
-    ("message.delivered", include_bytes!("../../fixtures/guide/message.delivered.json")),
-    ("message.read", include_bytes!("../../fixtures/guide/message.read.json")),
-    ("message.failed", include_bytes!("../../fixtures/guide/message.failed.json")),
-    ("conversation.status_changed", include_bytes!("../../fixtures/guide/conversation.status_changed.json")),
-    ("contact.created", include_bytes!("../../fixtures/guide/contact.created.json")),
+    ("message.received", include_bytes!("../../fixtures/payloads/guide/message.received.text.json")),
+    ("message.received", include_bytes!("../../fixtures/payloads/guide/message.received.ayuda.json")),
+    ("message.received", include_bytes!("../../fixtures/payloads/guide/message.received.image.json")),
+    ("message.received", include_bytes!("../../fixtures/payloads/guide/message.received.audio.json")),
+    ("message.sent", include_bytes!("../../fixtures/payloads/guide/message.sent.json")),
+    ("message.delivered", include_bytes!("../../fixtures/payloads/guide/message.delivered.json")),
+    ("message.read", include_bytes!("../../fixtures/payloads/guide/message.read.json")),
+    ("message.failed", include_bytes!("../../fixtures/payloads/guide/message.failed.json")),
+    (
+        "conversation.status_changed",
+        include_bytes!("../../fixtures/payloads/guide/conversation.status_changed.json"),
+    ),
+    ("contact.created", include_bytes!("../../fixtures/payloads/guide/contact.created.json")),
 ];
 
 /// The guide shows no `contact.updated`; this one is in the style of its neighbours.
@@ -260,7 +263,7 @@ async fn the_guides_own_requests_without_ids_and_times_are_messages_too() -> Res
     assert_eq!(found, [expected, second]);
     // What has no name can't be marked as read; the simulator does not know the other.
     let marks = road.effect_becomes(&unnamed, "mark_read", "discarded").await?;
-    assert!(marks.outcome.is_some_and(|why| why.contains("names no message")));
+    assert!(marks.outcome.is_some_and(|why| why.contains("does not give Kapso's id")));
     let marks = road.effect_becomes("test-msg-456", "mark_read", "discarded").await?;
     assert_eq!(marks.outcome.as_deref(), Some("HTTP 404: Message not found"));
     Ok(())

@@ -45,6 +45,12 @@ async fn away(worker: &Product, expected: f64) -> Result<()> {
     .await
 }
 
+/// The status of the worker's answer on `/readyz`.
+async fn ready(worker: &Product) -> Result<u16> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    Ok(client.get(format!("http://{}/readyz", worker.http())).send().await?.status().as_u16())
+}
+
 #[tokio::test]
 async fn postgres_is_stopped_and_killed_in_the_middle_of_a_stream() -> Result<()> {
     let mut postgres = Postgres::of_this_test().await?;
@@ -59,8 +65,10 @@ async fn postgres_is_stopped_and_killed_in_the_middle_of_a_stream() -> Result<()
     // Every one of them is answered 200 while the database is away.
     road.all_answered().await?;
     away(&worker, 1.0).await?;
+    assert_eq!(ready(&worker).await?, 503);
     postgres.restart().await?;
     away(&worker, 0.0).await?;
+    assert_eq!(ready(&worker).await?, 200);
     road.nothing_lost().await?;
 
     asked.extend(road.ask(30..40));

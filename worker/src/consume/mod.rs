@@ -81,8 +81,9 @@ async fn session(
     // One queue that fails ends the others too, but between two windows: a transaction is
     // never dropped half-way.
     let stop = stop.child_token();
-    let consume =
-        |name, lane| until_one_ends(queue::consume(&connection, name, lane, store, settings, &stop), &stop);
+    let consume = |name, lane| {
+        until_one_ends(queue::consume(&connection, name, lane, store, settings, health, &stop), &stop)
+    };
     let (events, unrouted, dead_letters) = join3(
         consume(topology::EVENTS_QUEUE, Lane::Fast),
         consume(topology::UNROUTED, Lane::Fast),

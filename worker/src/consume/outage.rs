@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use contract::broker::retry_pauses;
+use contract::{broker::retry_pauses, health::Health};
 use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{fault::Fault, figures};
+use crate::{fault::Fault, figures, schema};
 
 /// How long deliveries are held. Then they are given back, once, before the broker does it
 /// for us: its consumer time-out is 30 minutes, and closes the channel.
@@ -32,11 +32,13 @@ impl Outage {
     pub(super) async fn wait(
         &self,
         pool: &PgPool,
+        health: &Health,
         stop: &CancellationToken,
         fault: Fault,
     ) -> Result<(), Fault> {
         tracing::error!(error = %fault, "consumption is paused until the database answers");
         figures::database_away(true);
+        health.ailing(schema::HEALTH, "the database does not answer, or refuses");
         for pause in retry_pauses() {
             if self.began.elapsed() > HOLD_AT_MOST {
                 break;
@@ -47,6 +49,7 @@ impl Outage {
             }
             if sqlx::query("SELECT 1").execute(pool).await.is_ok() {
                 figures::database_away(false);
+                health.fine(schema::HEALTH);
                 tracing::info!("the database answers");
                 return Ok(());
             }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use contract::health::Health;
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Connection, Consumer,
@@ -48,6 +49,7 @@ pub(super) async fn consume(
     lane: Lane,
     store: &Store,
     settings: Settings,
+    health: &Health,
     stop: &CancellationToken,
 ) -> Result<(), Stopped> {
     let channel = connection.create_channel().await?;
@@ -63,7 +65,7 @@ pub(super) async fn consume(
         let began = Instant::now();
         let outage = Outage::none();
         while let Err(fault) = store_window(store, &window).await {
-            outage.wait(&store.pool, stop, fault).await.map_err(Stopped::Outage)?;
+            outage.wait(&store.pool, health, stop, fault).await.map_err(Stopped::Outage)?;
         }
         acknowledge(&channel, &window).await?;
         figures::window_stored(began.elapsed());
