@@ -9,7 +9,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test lint fmt
+.PHONY: help run test fuzz lint fmt
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ test: ## Run every test against real servers of its own
 	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
 	@$(call timed,build the tests,cargo test $(LOCKED) --workspace --no-run)
 	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
+
+# One target after the other, each on every core, with mutants that no run before has tried.
+MINUTES ?= 10
+fuzz: ## Try mutants of the examples on every parser, MINUTES=10 for each of the five
+	@$(call timed,fuzz,BUZON_FUZZ_MINUTES=$(MINUTES) cargo test $(LOCKED) -p ingest -p worker --no-fail-fast --lib --test decode \
+		-- fuzz:: --nocapture --test-threads=1)
 
 lint: ## Check formatting and lints, warnings denied
 	@$(call timed,fmt,cargo fmt --all --check)

@@ -43,14 +43,12 @@ BEGIN
     IF to_regclass(name) IS NOT NULL THEN
         RETURN;
     END IF;
-    -- Two workers may need the same month at the same time.
+    -- Two workers may need the same month at the same time. IF NOT EXISTS, and not a second
+    -- look: to_regclass may remember what it saw before the lock.
     PERFORM pg_advisory_xact_lock(hashtext('ensure_webhooks_partition'));
-    IF to_regclass(name) IS NOT NULL THEN
-        RETURN;
-    END IF;
-    EXECUTE format('CREATE TABLE %I PARTITION OF webhooks FOR VALUES FROM (%L) TO (%L)',
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF webhooks FOR VALUES FROM (%L) TO (%L)',
         name, first_day AT TIME ZONE 'UTC', (first_day + interval '1 month') AT TIME ZONE 'UTC');
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (id)', name || '_id', name);
+    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON %I (id)', name || '_id', name);
 END
 $$;
 

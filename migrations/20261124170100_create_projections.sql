@@ -220,7 +220,9 @@ CREATE TABLE subject_events (
 );
 
 CREATE VIEW phone_numbers AS
-    SELECT id, state, details ->> 'display_phone_number' AS display_phone_number, details FROM subjects WHERE kind = 'phone_number';
+    SELECT id, state, COALESCE(details ->> 'display_phone_number', details #>> '{whatsapp_config,display_phone_number}')
+               AS display_phone_number, details
+    FROM subjects WHERE kind = 'phone_number';
 CREATE VIEW accounts AS
     SELECT id, state, details FROM subjects WHERE kind = 'account';
 CREATE VIEW workflow_executions AS

@@ -148,4 +148,6 @@ fn verify(
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

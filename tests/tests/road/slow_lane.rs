@@ -7,9 +7,12 @@ use rand::{RngExt as _, SeedableRng as _, distr::Alphanumeric, rngs::StdRng};
 
 use crate::scene::{PATIENCE, Road, figure, number};
 
+/// How often the slow lane tries what the database refuses.
+const MAX_ATTEMPTS: i32 = 3;
+
 impl Road {
     /// Sends a bad message among good ones while nobody looks, so that they are in one window; waits for the end.
-    async fn one_bad_among_good(&self, bad: InboundMessage, reason: &str) -> Result<()> {
+    async fn one_bad_among_good(&self, bad: InboundMessage, attempts: i32, reason: &str) -> Result<()> {
         let _ingest = self.stage.ingest().await?;
         let mut good = self.ask(0..10);
         let bad = self.sim.inbound(bad);
@@ -17,7 +20,7 @@ impl Road {
         self.all_answered().await?;
         let mut worker = self.stage.worker().await?;
 
-        let (body, dead_reason) = self.becomes_a_dead_letter(&bad).await?;
+        let (body, dead_reason) = self.becomes_a_dead_letter(&bad, attempts).await?;
         let sent = self.sim.deliveries().into_iter().find(|it| it.message_ids.contains(&bad.message_id));
         assert_eq!(sent.map(|sent| sent.body.to_vec()), Some(body));
         assert!(dead_reason.contains(reason), "{dead_reason}");
@@ -33,7 +36,7 @@ impl Road {
     }
 
     /// The archived bytes and the reason, once all attempts are made.
-    async fn becomes_a_dead_letter(&self, ids: &SentIds) -> Result<(Vec<u8>, String)> {
+    async fn becomes_a_dead_letter(&self, ids: &SentIds, attempts: i32) -> Result<(Vec<u8>, String)> {
         let dead = wait::until("a dead letter", PATIENCE, async || -> Result<_> {
             let dead: Option<(Vec<u8>, String, i32, bool)> = sqlx::query_as(
                 "SELECT body, reason, attempts, projected_at IS NULL AND dead_at IS NOT NULL
@@ -46,8 +49,8 @@ impl Road {
             Ok(dead)
         })
         .await?;
-        let (body, reason, attempts, dead) = dead;
-        assert_eq!((attempts, dead), (3, true));
+        let (body, reason, made, dead) = dead;
+        assert_eq!((made, dead), (attempts, true));
         Ok((body, reason))
     }
 }
@@ -59,7 +62,7 @@ async fn what_a_constraint_refuses_is_a_dead_letter_and_its_neighbours_are_answe
         .execute(&road.pool)
         .await?;
     let bad = InboundMessage::text(number(99), "ayuda, veneno");
-    road.one_bad_among_good(bad, "no_poison\" (23514)").await?;
+    road.one_bad_among_good(bad, MAX_ATTEMPTS, "no_poison\" (23514)").await?;
     let reason = road.texts("SELECT reason FROM dead_letters").await?.concat();
     assert!(!reason.contains("veneno"), "the reason shows the text: {reason}");
     Ok(())
@@ -72,7 +75,24 @@ async fn an_id_that_no_index_can_hold_is_a_dead_letter_and_its_neighbours_are_an
     let chance = StdRng::seed_from_u64(54_000);
     let id = chance.sample_iter(Alphanumeric).take(8_000).map(char::from).collect();
     let bad = InboundMessage { message_id: Some(id), ..InboundMessage::text(number(99), "ayuda") };
-    road.one_bad_among_good(bad, "").await
+    // It is not even tried: the decoder knows.
+    road.one_bad_among_good(bad, 0, "the message's id is longer than").await
+}
+
+/// Beyond a limit of its own (SQLSTATE class 54), Postgres refuses the same thing for ever: that is no outage.
+#[tokio::test]
+async fn what_is_beyond_a_limit_of_postgres_is_a_dead_letter_and_its_neighbours_are_answered() -> Result<()> {
+    let road = Road::new().await?;
+    sqlx::raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'beyond a limit' USING ERRCODE = 'program_limit_exceeded'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW
+            WHEN (NEW.body LIKE '%veneno%') EXECUTE FUNCTION refuse()",
+    )
+    .execute(&road.pool)
+    .await?;
+    let bad = InboundMessage::text(number(99), "ayuda, veneno");
+    road.one_bad_among_good(bad, MAX_ATTEMPTS, "beyond a limit (54000)").await
 }
 
 #[tokio::test]

@@ -4,10 +4,32 @@
 use serde_json::{Map, Value, json};
 
 use super::json::{filled, text};
-use crate::event::{ContactNames, Media, Message, Reaction};
+use crate::event::{ContactNames, Direction, Media, Message, Reaction};
 
 /// The types whose body is a file.
 const MEDIA: [&str; 5] = ["image", "video", "audio", "document", "sticker"];
+
+/// The types that we know beside these. Source: Meta, "Webhooks: messages", and Kapso's
+/// "Message events".
+const OTHERS: [&str; 11] = [
+    "text",
+    "location",
+    "contacts",
+    "interactive",
+    "button",
+    "reaction",
+    "template",
+    "order",
+    "system",
+    "unsupported",
+    // How Meta imports a file that it has not copied yet.
+    "media_placeholder",
+];
+
+/// Whether we know what a message of this type holds.
+pub(super) fn is_known(kind: &str) -> bool {
+    MEDIA.contains(&kind) || OTHERS.contains(&kind)
+}
 
 /// Reads a message's type, text, media, context and the rest into `message`.
 /// `kept` is what Kapso says about its own copy of the media.
@@ -17,7 +39,7 @@ pub(super) fn read(value: &Value, kept: Option<&Value>, message: &mut Message) {
     let body = value.get(kind).unwrap_or(&Value::Null);
     message.body = written(kind, body);
     message.media = media(MEDIA.contains(&kind).then_some(body), kept);
-    message.context = filled(value, "context").and_then(telling).map(|context| context.to_string());
+    message.context = context(value);
     message.content = content(value, kind, body);
 }
 
@@ -30,7 +52,9 @@ fn written(kind: &str, body: &Value) -> Option<String> {
         "interactive" => ["button_reply", "list_reply"]
             .into_iter()
             .find_map(|reply| text(body.get(reply)?, "title"))
-            .or_else(|| text(body.get("nfm_reply")?, "body")),
+            .or_else(|| text(body.get("nfm_reply")?, "body"))
+            // What we asked with buttons or a list.
+            .or_else(|| text(body.get("body")?, "text")),
         "image" | "video" | "audio" | "document" | "sticker" => of("caption"),
         _ => None,
     }
@@ -45,17 +69,21 @@ pub(super) fn media(described: Option<&Value>, kept: Option<&Value>) -> Option<M
     media.remove("caption");
     let kept = kept.and_then(Value::as_object).filter(|kept| !kept.is_empty());
     for (name, value) in kept.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        media.insert(name.clone(), value.clone());
+        // The person's own name for the file is better than that of the copy.
+        if name != "filename" || !media.contains_key(name) {
+            media.insert(name.clone(), value.clone());
+        }
     }
-    (!media.is_empty()).then(|| Media { json: Value::Object(media).to_string(), kept: kept.is_some() })
+    let kept = kept.is_some_and(|kept| kept.get("url").is_some_and(Value::is_string));
+    (!media.is_empty()).then(|| Media { json: Value::Object(media).to_string(), kept })
 }
 
-/// A context that says anything: Kapso sends nulls and `false` too.
-fn telling(context: &Value) -> Option<Value> {
-    let fields =
-        context.as_object()?.iter().filter(|(_, value)| !value.is_null() && **value != Value::Bool(false));
+/// A message's context, if it says anything: Kapso sends nulls and `false` too.
+pub(super) fn context(value: &Value) -> Option<String> {
+    let context = filled(value, "context")?.as_object()?;
+    let fields = context.iter().filter(|(_, value)| !value.is_null() && **value != Value::Bool(false));
     let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
-    (!fields.is_empty()).then_some(Value::Object(fields))
+    (!fields.is_empty()).then(|| Value::Object(fields).to_string())
 }
 
 /// The type's own body where it is more than a text or a file, what led to the message, and
@@ -75,12 +103,17 @@ fn content(value: &Value, kind: &str, body: &Value) -> Option<String> {
 }
 
 /// The reaction that a message is, if it is one. A missing emoji takes the reaction back.
-pub(super) fn reaction(kind: Option<&str>, body: &Value, contact: ContactNames) -> Option<Reaction> {
-    if kind != Some("reaction") {
+pub(super) fn reaction(message: &Message, body: &Value) -> Option<Reaction> {
+    if message.kind.as_deref() != Some("reaction") {
         return None;
     }
-    let to = text(body, "message_id")?;
-    Some(Reaction { to: vec![to], contact, emoji: text(body, "emoji") })
+    let contact = match message.direction {
+        Some(Direction::Outbound) => ContactNames::default(),
+        // Somebody's who has no name is not the business's.
+        _ if message.contact.ids().is_empty() => return None,
+        _ => message.contact.clone(),
+    };
+    Some(Reaction { to: vec![text(body, "message_id")?], contact, emoji: text(body, "emoji") })
 }
 
 /// What Kapso says about its copy of a message's media.

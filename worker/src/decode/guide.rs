@@ -7,13 +7,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
-    Facts, Told,
+    Facts, Told, content,
     instant::instant,
     json::{filled, phone_number, text},
+    status,
 };
-use crate::event::{
-    Contact, ContactNames, Conversation, Direction, Fact, Media, Message, Moment, Progress, Status,
-};
+use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Moment, Progress, Status};
 
 /// The parts of a webhook that its event is told from.
 struct Parts<'a> {
@@ -25,15 +24,17 @@ struct Parts<'a> {
 /// Decodes a body of the guide.
 pub(super) fn decode(body: &Value, received_at: OffsetDateTime) -> Told {
     let parts = Parts { body, payload: body.get("payload").unwrap_or(&Value::Null), received_at };
-    match text(body, "event_type").as_deref() {
-        Some("message.received") => Told::Facts(parts.received()),
-        Some("message.sent") => Told::Facts(parts.status(Progress::Sent)),
-        Some("message.delivered") => Told::Facts(parts.status(Progress::Delivered)),
-        Some("message.read") => Told::Facts(parts.status(Progress::Read)),
-        Some("message.failed") => Told::Facts(parts.status(Progress::Failed)),
-        Some("conversation.status_changed") => parts.conversation_changed(),
-        Some("contact.created") => parts.contact(instant(body, "timestamp")),
-        Some("contact.updated") => parts.contact(None),
+    let kind = text(body, "event_type").unwrap_or_default();
+    // The guide's author later saw the kinds with Kapso's prefix too.
+    match kind.strip_prefix("whatsapp.").unwrap_or(&kind) {
+        "message.received" => parts.received(),
+        "message.sent" => Told::Facts(parts.status(Progress::Sent)),
+        "message.delivered" => Told::Facts(parts.status(Progress::Delivered)),
+        "message.read" => Told::Facts(parts.status(Progress::Read)),
+        "message.failed" => Told::Facts(parts.status(Progress::Failed)),
+        "conversation.status_changed" => parts.conversation_changed(),
+        "contact.created" => parts.contact(instant(body, "timestamp")),
+        "contact.updated" => parts.contact(None),
         _ => Told::NotUnderstood,
     }
 }
@@ -65,7 +66,7 @@ impl Parts<'_> {
         filled(self.payload, "contact").unwrap_or(self.payload)
     }
 
-    fn received(&self) -> Facts {
+    fn received(&self) -> Told {
         let written_at = self.written_at();
         let described = filled(self.payload, "contact").unwrap_or(&Value::Null);
         let from = phone_number(self.payload, "from");
@@ -81,11 +82,12 @@ impl Parts<'_> {
             contact: contact.clone(),
             kind: text(self.payload, "message_type"),
             body: text(self.payload, "content"),
-            media: filled(self.payload, "media").map(|media| Media { json: media.to_string(), kept: true }),
-            context: filled(self.payload, "context").map(Value::to_string),
+            media: content::media(None, filled(self.payload, "media")),
+            context: content::context(self.payload),
             written_now: true,
             ..Message::default()
         };
+        let kind = message.kind.clone();
         let mut facts = vec![(written_at, Fact::Message(message))];
         if let Some(id) = self.conversation_id() {
             let last_active_at = written_at.timed.then_some(written_at.at);
@@ -98,15 +100,12 @@ impl Parts<'_> {
             let contact = Contact { names: contact, name, ..Contact::default() };
             facts.push((written_at, Fact::Contact(contact)));
         }
-        facts
+        Told::message(kind.as_deref(), facts)
     }
 
     fn status(&self, progress: Progress) -> Facts {
         let at = self.event_at();
-        let error = filled(self.payload, "error")
-            .or_else(|| filled(self.payload, "errors"))
-            .map(Value::to_string)
-            .or_else(|| text(self.payload, "error").map(|message| Value::String(message).to_string()));
+        let error = status::first_error(self.payload).filter(|_| progress == Progress::Failed);
         let message = Message {
             names: self.message_names(),
             direction: Some(Direction::Outbound),
@@ -116,12 +115,7 @@ impl Parts<'_> {
             body: text(self.payload, "content"),
             ..Message::default()
         };
-        let status = Status {
-            names: self.message_names(),
-            progress,
-            details: None,
-            error: error.filter(|_| progress == Progress::Failed),
-        };
+        let status = Status { names: self.message_names(), progress, details: None, error };
         vec![(at, Fact::Message(message)), (at, Fact::Status(status))]
     }
 
@@ -129,9 +123,11 @@ impl Parts<'_> {
         let Some(id) = self.conversation_id() else {
             return Told::Undecodable("the event names no conversation_id".to_owned());
         };
+        let at = self.event_at();
         let status = text(self.payload, "status");
-        let conversation = Conversation { id, status, ..Conversation::default() };
-        Told::Facts(vec![(self.event_at(), Fact::Conversation(conversation))])
+        let ended_at = (at.timed && status.as_deref() == Some("ended")).then_some(at.at);
+        let conversation = Conversation { id, status, ended_at, ..Conversation::default() };
+        Told::Facts(vec![(at, Fact::Conversation(conversation))])
     }
 
     fn contact(&self, created_at: Option<OffsetDateTime>) -> Told {

@@ -4,10 +4,9 @@
 //! item or a list of them, or as a list at the top. Source: Kapso's documentation,
 //! "Webhooks: Buffering", and its older samples.
 
-use contract::envelope::Hints;
+use contract::{envelope::Hints, kind::MAX_KIND_BYTES};
 use serde_json::Value;
 
-use super::Told;
 use crate::event::Dialect;
 
 /// How deep wrappers are unwrapped: a list of wrappers of lists is the deepest ever seen.
@@ -28,14 +27,6 @@ impl Item<'_> {
     pub(super) fn kind(&self) -> &str {
         let kind = self.kind.unwrap_or_default();
         kind.strip_prefix("whatsapp.").unwrap_or(kind)
-    }
-
-    /// What becomes of an item in no dialect that we know.
-    pub(super) fn told_nothing(&self) -> Told {
-        match self.value {
-            Value::Object(_) => Told::NotUnderstood,
-            _ => Told::Undecodable("it is no JSON object".to_owned()),
-        }
     }
 }
 
@@ -71,47 +62,59 @@ fn collect<'a>(
     items.push(Item { place, kind, value });
 }
 
-/// The kind that an object names.
+/// The kind that an object names. What is longer than a kind can be names none.
 fn named_kind(value: &Value) -> Option<&str> {
-    let text = |field| value.get(field)?.as_str();
+    let text = |field| value.get(field)?.as_str().filter(|name| name.len() <= MAX_KIND_BYTES);
     let names_an_event = |name: &&str| name.contains(['.', '_']) && !name.contains(char::is_whitespace);
     text("event_type")
         .or_else(|| text("type").filter(names_an_event))
         .or_else(|| text("event").filter(names_an_event))
 }
 
-/// What a wrapper wraps: a list, or one item. An event with data of its own is no wrapper.
+/// What a wrapper wraps: a list, or one item. An event with data of its own is no wrapper,
+/// nor is an item with a field of that name.
 fn wrapped(value: &Value) -> Option<&Value> {
+    /// All that a wrapper says beside its data.
+    const WRAPPER: [&str; 6] = ["type", "event", "batch", "batch_info", "data", "test"];
     let data = value.get("data")?;
-    let is_item = |data: &Value| {
-        ["message", "conversation", "contact", "entry", "event_type", "whatsapp_config"]
-            .iter()
-            .any(|field| data.get(field).is_some())
-    };
-    (data.is_array() || is_item(data)).then_some(data)
+    let says = |value: &Value, fields: &[&str]| fields.iter().any(|field| value.get(field).is_some());
+    if says(value, &["message", "conversation", "contact", "entry", "payload", "whatsapp_config"]) {
+        return None;
+    }
+    let item = says(data, &["message", "conversation", "contact", "entry", "event_type", "whatsapp_config"]);
+    let kind = named_kind(value);
+    let bare = value.as_object()?.keys().all(|field| WRAPPER.contains(&field.as_str()));
+    let of_an_agent = kind.is_some_and(|kind| kind.starts_with("kapso_agent."));
+    (data.is_array() || item || (kind.is_some() && bare && !of_an_agent)).then_some(data)
 }
 
 /// The dialect of an item: from the body first, from the headers second.
 pub(super) fn dialect(item: &Value, hints: &Hints) -> Option<Dialect> {
     let has = |field: &str| item.get(field).is_some_and(|value| !value.is_null());
-    if item.get("event_type").is_some_and(Value::is_string) {
+    let message = item.get("message").filter(|message| message.is_object());
+    if message.is_none() && item.get("event_type").is_some_and(Value::is_string) {
         return Some(Dialect::Guide);
     }
     if item.get("entry").is_some_and(Value::is_array) {
         return Some(Dialect::Meta);
     }
-    let flat = |field: &str| item.pointer(&format!("/message/{field}")).is_some();
+    if message.is_some_and(|message| message.get("kapso").is_some_and(Value::is_object)) {
+        return Some(Dialect::KapsoV2);
+    }
+    // Early versions of the second dialect had Kapso's fields flat on Meta's message, so only
+    // what the second never had, or a message without Meta's type, tells the first.
+    let flat = |field: &str| message.is_some_and(|message| message.get(field).is_some());
     if has("whatsapp_config")
         || flat("whatsapp_message_id")
-        || flat("whatsapp_conversation_id")
         || flat("message_type")
+        || (flat("whatsapp_conversation_id") && !flat("type"))
         || item.pointer("/conversation/whatsapp_config_id").is_some()
     {
         return Some(Dialect::KapsoV1);
     }
     let hinted = hints.get("x-webhook-payload-version");
     if ["message", "conversation", "contact", "phone_number_id", "event"].into_iter().any(has) {
-        let version_1 = hinted == Some("v1") && !has("phone_number_id") && !has("event");
+        let version_1 = hinted == Some("v1") && !["phone_number_id", "event", "contact"].into_iter().any(has);
         return Some(if version_1 { Dialect::KapsoV1 } else { Dialect::KapsoV2 });
     }
     match hinted {

@@ -9,7 +9,7 @@ use super::{
     Facts, Told, content,
     instant::instant,
     json::{filled, phone_number, text},
-    kapso_v2::{last_message, silence},
+    kapso::{both_names, direction_of, last_message, silence},
     status, subject,
 };
 use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Moment, Progress, Status};
@@ -34,60 +34,70 @@ pub(super) fn decode(item: &Value, kind: &str, received_at: OffsetDateTime) -> T
         received_at,
     };
     if parts.message.is_object() {
-        return Told::Facts(parts.message(kind));
+        return parts.message(kind);
     }
     match kind {
-        _ if kind.starts_with("message.") => {
+        "conversation.created" | "conversation.ended" | "conversation.inactive" => {
+            parts.conversation_changed(kind)
+        }
+        _ if direction_of(kind).is_some() => {
             Told::Undecodable(format!("the event {kind} carries no message"))
         }
-        _ if parts.conversation.is_object() => parts.conversation_changed(kind),
-        _ => subject::decode(item, kind, received_at),
+        _ => match (subject::decode(item, kind, received_at), parts.conversation_changed(kind)) {
+            // What an event of a kind that we do not know says all the same.
+            (Told::NotUnderstood, Told::Facts(facts)) => Told::InPart(facts),
+            (told, _) => told,
+        },
     }
 }
 
 impl Parts<'_> {
-    fn message(&self, kind: &str) -> Facts {
-        let names: Vec<String> =
-            ["whatsapp_message_id", "id"].iter().filter_map(|field| text(self.message, field)).collect();
+    fn message(&self, kind: &str) -> Told {
+        let names = both_names(self.message);
         let direction = self.direction(kind);
         let contact = self.contact_names();
         let message_kind = text(self.message, "message_type").or_else(|| text(self.message, "type"));
-        let data = filled(self.message, "message_type_data").unwrap_or(&Value::Null);
+        let data = self.data(message_kind.as_deref());
         let written_at = self.written_at(direction);
         let message = Message {
             names: names.clone(),
             direction,
             conversation: self.conversation_id(),
             contact: contact.clone(),
-            phone_number_id: text(self.config, "phone_number_id"),
+            phone_number_id: self.phone_number_id(),
             origin: text(self.message, "origin"),
             body: self.written(message_kind.as_deref(), data),
             media: content::media(None, self.kept().as_ref()),
-            context: filled(self.message, "context").map(Value::to_string),
+            context: content::context(self.message),
             content: self.content(message_kind.as_deref(), data),
             kind: message_kind.clone(),
             written_now: true,
         };
-        let from =
-            if direction == Some(Direction::Outbound) { ContactNames::default() } else { contact.clone() };
-        let reaction = content::reaction(message_kind.as_deref(), data.get("reaction").unwrap_or(data), from);
+        let reaction = content::reaction(&message, data);
         let mut facts: Facts = vec![(written_at, Fact::Message(message))];
         facts.extend(reaction.map(|reaction| (written_at, Fact::Reaction(reaction))));
         if direction == Some(Direction::Outbound) {
             facts.extend(self.status(kind, names));
         }
         facts.extend(self.conversation_facts(&contact, written_at));
-        facts
+        Told::message(message_kind.as_deref(), facts)
+    }
+
+    /// What the message holds, by its type: there as it is, or under the type's name.
+    fn data(&self, kind: Option<&str>) -> &Value {
+        let data = filled(self.message, "message_type_data").unwrap_or(&Value::Null);
+        kind.and_then(|kind| filled(data, kind)).unwrap_or(data)
+    }
+
+    fn phone_number_id(&self) -> Option<String> {
+        text(self.config, "phone_number_id").or_else(|| text(self.item, "phone_number_id"))
     }
 
     fn direction(&self, kind: &str) -> Option<Direction> {
-        match (text(self.message, "direction").as_deref(), kind) {
-            (Some("inbound"), _) | (None, "message.received") => Some(Direction::Inbound),
-            (Some("outbound"), _) => Some(Direction::Outbound),
-            (_, "message.sent" | "message.delivered" | "message.read" | "message.failed") => {
-                Some(Direction::Outbound)
-            }
-            _ => None,
+        match text(self.message, "direction").as_deref() {
+            Some("inbound") => Some(Direction::Inbound),
+            Some("outbound") => Some(Direction::Outbound),
+            _ => direction_of(kind),
         }
     }
 
@@ -109,9 +119,10 @@ impl Parts<'_> {
     fn written(&self, kind: Option<&str>, data: &Value) -> Option<String> {
         let content = || text(self.message, "content");
         match kind {
-            None | Some("text" | "button" | "interactive") => content(),
-            Some("image" | "video" | "audio" | "document" | "sticker") => text(data, "caption"),
-            Some("order") => text(data, "text").or_else(|| text(data.get("order")?, "text")),
+            Some("text" | "button" | "interactive") => content(),
+            None if self.message.get("has_media") != Some(&Value::Bool(true)) => content(),
+            None | Some("image" | "video" | "audio" | "document" | "sticker") => text(data, "caption"),
+            Some("order") => text(data, "text"),
             _ => None,
         }
     }
@@ -119,10 +130,9 @@ impl Parts<'_> {
     fn content(&self, kind: Option<&str>, data: &Value) -> Option<String> {
         let plain = ["text", "image", "video", "audio", "document", "sticker"];
         let kind = kind.filter(|kind| !plain.contains(kind))?;
-        let data = filled(self.message, "message_type_data").map(|_| data.get(kind).unwrap_or(data))?;
         let mut content = serde_json::Map::new();
         content.insert(kind.to_owned(), data.clone());
-        Some(Value::Object(content).to_string())
+        (!data.is_null()).then(|| Value::Object(content).to_string())
     }
 
     fn kept(&self) -> Option<Value> {
@@ -169,7 +179,7 @@ impl Parts<'_> {
             let conversation = Conversation {
                 id,
                 contact: contact.clone(),
-                phone_number_id: text(self.config, "phone_number_id"),
+                phone_number_id: self.phone_number_id(),
                 status: text(self.conversation, "status"),
                 last_active_at: instant(self.conversation, "last_active_at"),
                 created_at: instant(self.conversation, "created_at"),
@@ -203,8 +213,7 @@ impl Parts<'_> {
                 }
             }
         }
-        let number = text(self.config, "phone_number_id");
-        facts.extend(last_message(self.item, self.conversation_id(), &contact, number));
+        facts.extend(last_message(self.item, self.conversation_id(), &contact, self.phone_number_id()));
         Told::Facts(facts)
     }
 }

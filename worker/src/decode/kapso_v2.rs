@@ -3,12 +3,13 @@
 //! Source: Kapso's documentation, "Webhooks: Event types" and "Message events".
 
 use serde_json::Value;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::{
     Facts, Told, content,
     instant::instant,
     json::{filled, phone_number, text},
+    kapso::{direction_of, last_message, silence},
     status, subject,
 };
 use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Moment, Progress, Status};
@@ -37,12 +38,17 @@ pub(super) fn decode(item: &Value, kind: &str, received_at: OffsetDateTime) -> T
         return parts.message(kind);
     }
     match kind {
-        _ if kind.starts_with("message.") => {
+        "contact.identity_changed" | "contact.marketing_preference_changed" => parts.contact_changed(),
+        "conversation.created" | "conversation.ended" | "conversation.inactive" => {
+            parts.conversation_changed(kind)
+        }
+        _ if direction_of(kind).is_some() => {
             Told::Undecodable(format!("the event {kind} carries no message"))
         }
-        "contact.identity_changed" | "contact.marketing_preference_changed" => parts.contact_changed(),
-        _ if parts.conversation.is_object() => parts.conversation_changed(kind),
-        _ => subject::decode(item, kind, received_at),
+        _ => match subject::decode(item, kind, received_at) {
+            Told::NotUnderstood => parts.of_unknown_kind(kind),
+            told => told,
+        },
     }
 }
 
@@ -58,15 +64,13 @@ impl Parts<'_> {
             conversation: self.conversation_id(),
             contact: contact.clone(),
             phone_number_id: self.phone_number_id(),
-            origin: text(self.kapso, "origin"),
+            origin: self.of_kapso("origin"),
             written_now: true,
             ..Message::default()
         };
         content::read(self.message, content::kept_by_kapso(self.kapso).as_ref(), &mut message);
-        let body = self.message.get("reaction").unwrap_or(&Value::Null);
-        let from =
-            if direction == Some(Direction::Outbound) { ContactNames::default() } else { contact.clone() };
-        let reaction = content::reaction(message.kind.as_deref(), body, from);
+        let reaction = content::reaction(&message, self.message.get("reaction").unwrap_or(&Value::Null));
+        let message_kind = message.kind.clone();
 
         let mut facts: Facts = vec![(written_at, Fact::Message(message))];
         facts.extend(reaction.map(|reaction| (written_at, Fact::Reaction(reaction))));
@@ -74,34 +78,44 @@ impl Parts<'_> {
             facts.extend(self.statuses(kind, &names, written_at));
         }
         facts.extend(self.conversation_facts(&contact, written_at));
-        Told::Facts(facts)
+        Told::message(message_kind.as_deref(), facts)
+    }
+
+    /// A text of what Kapso adds, there or flat on the message.
+    fn of_kapso(&self, field: &str) -> Option<String> {
+        text(self.kapso, field).or_else(|| text(self.message, field))
+    }
+
+    /// Meta's status objects.
+    fn listed(&self) -> impl Iterator<Item = &Value> {
+        self.kapso.get("statuses").and_then(Value::as_array).into_iter().flatten()
     }
 
     /// Who wrote it: the body knows better than the kind, which no signature covers.
     fn direction(&self, kind: &str) -> Option<Direction> {
-        match text(self.kapso, "direction").as_deref() {
+        match self.of_kapso("direction").as_deref() {
             Some("inbound") => return Some(Direction::Inbound),
             Some("outbound") => return Some(Direction::Outbound),
             _ => {}
         }
-        match kind {
-            "message.received" => Some(Direction::Inbound),
-            "message.sent" | "message.delivered" | "message.read" | "message.failed" => {
-                Some(Direction::Outbound)
-            }
-            _ if self.message.get("from").is_some() => Some(Direction::Inbound),
-            _ if self.message.get("to").is_some() => Some(Direction::Outbound),
-            _ => None,
+        // Meta tells statuses of our messages only.
+        if self.listed().next().is_some() {
+            return Some(Direction::Outbound);
+        }
+        let says = |fields: [&str; 2]| fields.iter().any(|field| text(self.message, field).is_some());
+        match direction_of(kind) {
+            None if says(["to", "to_user_id"]) => Some(Direction::Outbound),
+            None if says(["from", "from_user_id"]) => Some(Direction::Inbound),
+            known => known,
         }
     }
 
     /// The statuses that the body lists; the one that it claims, unless it is listed; and
     /// the kind's, where the body is silent.
     fn statuses(&self, kind: &str, names: &[String], written_at: Moment) -> Facts {
-        let listed = self.kapso.get("statuses").and_then(Value::as_array).into_iter().flatten();
         let mut statuses: Vec<(Moment, Status)> =
-            listed.filter_map(|value| status::read(value, names, self.received_at)).collect();
-        let claimed = text(self.kapso, "status").as_deref().and_then(Progress::named);
+            self.listed().filter_map(|value| status::read(value, names, self.received_at)).collect();
+        let claimed = self.of_kapso("status").as_deref().and_then(Progress::named);
         let of_kind = || kind.strip_prefix("message.").and_then(Progress::named);
         let progress = if statuses.is_empty() { claimed.or_else(of_kind) } else { claimed };
         if let Some(progress) = progress
@@ -110,7 +124,8 @@ impl Parts<'_> {
             // Only when it was sent does the message's own time say when.
             let at =
                 if progress == Progress::Sent { written_at } else { Moment::new(None, self.received_at) };
-            let error = (progress == Progress::Failed).then(|| status::first_error(self.message)).flatten();
+            let error = || status::first_error(self.message).or_else(|| status::first_error(self.kapso));
+            let error = (progress == Progress::Failed).then(error).flatten();
             statuses.push((at, Status { names: names.to_vec(), progress, details: None, error }));
         }
         statuses.into_iter().map(|(at, status)| (at, Fact::Status(status))).collect()
@@ -122,20 +137,21 @@ impl Parts<'_> {
         ContactNames {
             phone_number: phone_number(self.message, field)
                 .or_else(|| phone_number(self.conversation, "phone_number"))
-                .or_else(|| phone_number(self.kapso, "phone_number")),
+                .or_else(|| phone_number(self.kapso, "phone_number"))
+                .or_else(|| phone_number(self.message, "phone_number")),
             bsuid: in_message("_user_id").or_else(|| text(self.conversation, "business_scoped_user_id")),
             kapso_id: None,
         }
     }
 
     fn conversation_id(&self) -> Option<String> {
-        text(self.conversation, "id").or_else(|| text(self.kapso, "whatsapp_conversation_id"))
+        text(self.conversation, "id").or_else(|| self.of_kapso("whatsapp_conversation_id"))
     }
 
     fn phone_number_id(&self) -> Option<String> {
         text(self.item, "phone_number_id")
             .or_else(|| text(self.conversation, "phone_number_id"))
-            .or_else(|| text(self.kapso, "phone_number_id"))
+            .or_else(|| self.of_kapso("phone_number_id"))
     }
 
     /// When the snapshot of the conversation was taken; else `otherwise`.
@@ -166,13 +182,26 @@ impl Parts<'_> {
                 names: contact.clone(),
                 name: text(self.conversation, "contact_name")
                     .or_else(of_kapso)
-                    .or_else(|| text(self.kapso, "contact_name")),
+                    .or_else(|| self.of_kapso("contact_name")),
                 username: text(self.message, "username").or_else(|| text(self.conversation, "username")),
                 ..Contact::default()
             };
             facts.push((at, Fact::Contact(contact)));
         }
         facts
+    }
+
+    /// What an event of a kind that we do not know says all the same: the snapshots in it.
+    fn of_unknown_kind(&self, kind: &str) -> Told {
+        let told = if self.conversation_id().is_some() {
+            self.conversation_changed(kind)
+        } else {
+            self.contact_changed()
+        };
+        match told {
+            Told::Facts(facts) => Told::InPart(facts),
+            _ => Told::NotUnderstood,
+        }
     }
 
     fn conversation_changed(&self, kind: &str) -> Told {
@@ -232,39 +261,4 @@ impl Parts<'_> {
         }
         Told::Facts(facts)
     }
-}
-
-/// When a conversation had been silent for long enough: so long after its last message.
-pub(super) fn silence(item: &Value) -> Option<OffsetDateTime> {
-    let since = instant(item.get("since_message")?, "created_at")?;
-    let minutes = item.pointer("/inactivity/minutes").and_then(Value::as_i64).unwrap_or(0);
-    since.checked_add(Duration::minutes(minutes))
-}
-
-/// The message that a silence follows: it links the two names that a message has.
-pub(super) fn last_message(
-    item: &Value,
-    conversation: Option<String>,
-    contact: &ContactNames,
-    phone_number_id: Option<String>,
-) -> Facts {
-    let Some(since) = filled(item, "since_message") else {
-        return Facts::new();
-    };
-    let names: Vec<String> =
-        ["whatsapp_message_id", "id"].iter().filter_map(|field| text(since, field)).collect();
-    let (Some(at), false) = (instant(since, "created_at"), names.is_empty()) else {
-        return Facts::new();
-    };
-    let outbound = text(since, "direction").as_deref() == Some("outbound");
-    let message = Message {
-        names,
-        // An inbound one is told by its own event, which owes a reply.
-        direction: outbound.then_some(Direction::Outbound),
-        conversation,
-        contact: contact.clone(),
-        phone_number_id,
-        ..Message::default()
-    };
-    vec![(Moment { at, timed: true }, Fact::Message(message))]
 }

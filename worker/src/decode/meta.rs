@@ -34,26 +34,43 @@ pub(super) fn decode(body: &Value, place: Option<&str>, received_at: OffsetDateT
     let prefix = place.map(|place| format!("{place}.")).unwrap_or_default();
     let mut items = Items::new();
     for (i, entry) in list(body, "entry") {
+        let place = format!("{prefix}entry[{i}]");
+        let before = items.len();
         for (j, change) in list(entry, "changes") {
-            let place = format!("{prefix}entry[{i}].changes[{j}]");
-            let Some(value) = filled(change, "value") else {
-                items.push((Some(place), Told::Undecodable("the change has no value".to_owned())));
-                continue;
-            };
-            let metadata = value.get("metadata").unwrap_or(&Value::Null);
-            let change_of = Change { value, metadata, place, received_at };
-            match text(change, "field").as_deref() {
-                Some("messages") | None => change_of.messages(&mut items),
-                Some("smb_message_echoes" | "message_echoes") => change_of.echoes(&mut items),
-                Some("history") => change_of.history(&mut items),
-                Some(field) => {
-                    let told = subject::of_meta(field, entry, value, received_at);
-                    items.push((Some(change_of.place), told));
-                }
-            }
+            let place = format!("{place}.changes[{j}]");
+            one_change(entry, change, place, received_at, &mut items);
+        }
+        if items.len() == before {
+            // An entry of another product's, or nothing at all.
+            items.push((Some(place), or_no_object(entry, Told::NotUnderstood)));
         }
     }
     items
+}
+
+fn one_change(entry: &Value, change: &Value, place: String, received_at: OffsetDateTime, items: &mut Items) {
+    let before = items.len();
+    let value = filled(change, "value").unwrap_or(&Value::Null);
+    let metadata = value.get("metadata").unwrap_or(&Value::Null);
+    let field = text(change, "field");
+    let parts = Change { value, metadata, place, received_at };
+    match field.as_deref() {
+        Some("messages") | None => parts.messages(items),
+        Some("smb_message_echoes" | "message_echoes") => parts.echoes(items),
+        Some("history") => parts.history(items),
+        Some(field) => {
+            let told = subject::of_meta(field, entry, value, received_at);
+            items.push((Some(parts.place.clone()), told));
+        }
+    }
+    if items.len() == before {
+        // Errors of the account, a refusal to share the history, or nothing at all.
+        items.push((Some(parts.place), or_no_object(change, Told::NotUnderstood)));
+    }
+}
+
+fn or_no_object(value: &Value, told: Told) -> Told {
+    if value.is_object() { told } else { Told::no_object() }
 }
 
 fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
@@ -62,17 +79,12 @@ fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a V
 
 impl Change<'_> {
     fn messages(&self, items: &mut Items) {
-        let before = items.len();
         for (index, message) in list(self.value, "messages") {
             let told = self.message(message, Direction::Inbound, None);
             items.push((Some(format!("{}.value.messages[{index}]", self.place)), told));
         }
         for (index, status) in list(self.value, "statuses") {
             items.push((Some(format!("{}.value.statuses[{index}]", self.place)), self.status(status)));
-        }
-        if items.len() == before {
-            // Errors of the account, or nothing at all.
-            items.push((Some(self.place.clone()), Told::NotUnderstood));
         }
     }
 
@@ -83,7 +95,7 @@ impl Change<'_> {
         }
     }
 
-    /// Imported chats: `history[].threads[].messages[]`.
+    /// Imported chats: `history[].threads[].messages[]`; their files follow as `messages[]`.
     fn history(&self, items: &mut Items) {
         for (i, chunk) in list(self.value, "history") {
             for (j, thread) in list(chunk, "threads") {
@@ -93,39 +105,50 @@ impl Change<'_> {
                 }
             }
         }
+        for (index, message) in list(self.value, "messages") {
+            let place = format!("{}.value.messages[{index}]", self.place);
+            items.push((Some(place), self.imported(&Value::Null, message)));
+        }
     }
 
     fn imported(&self, thread: &Value, message: &Value) -> Told {
         let ours = phone_number(self.metadata, "display_phone_number");
         let theirs = phone_number(thread, "id");
-        let from = phone_number(message, "from");
-        let outbound = from.is_some() && (from == ours || theirs.is_some() && from != theirs);
-        let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
-        let Told::Facts(mut facts) = self.message(message, direction, Some(HISTORY_SYNC)) else {
-            return Told::Undecodable("it is no JSON object".to_owned());
+        let outbound = match phone_number(message, "from") {
+            Some(from) => ours.as_ref() == Some(&from) || theirs.as_ref().is_some_and(|id| *id != from),
+            None => phone_number(message, "to").is_some(),
         };
-        for (_, fact) in &mut facts {
-            if let Fact::Message(message) = fact {
-                message.contact.phone_number = theirs.clone().or(message.contact.phone_number.take());
+        let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+        let mut told = self.message(message, direction, Some(HISTORY_SYNC));
+        if let Told::Facts(facts) | Told::InPart(facts) = &mut told {
+            for (_, fact) in facts.iter_mut() {
+                if let Fact::Message(message) = fact {
+                    message.contact.phone_number = theirs.clone().or(message.contact.phone_number.take());
+                }
+            }
+            if outbound {
+                facts.extend(self.reached(message));
             }
         }
-        let reached =
-            message.pointer("/history_context/status").and_then(Value::as_str).map(str::to_lowercase);
-        if let (true, Some(progress)) = (outbound, reached.as_deref().and_then(Progress::named)) {
-            let names = text(message, "id").into_iter().collect();
-            // The import says how far it got, not when.
-            let at = Moment::new(None, self.received_at);
-            facts.push((at, Fact::Status(Status { names, progress, details: None, error: None })));
-        }
-        Told::Facts(facts)
+        told
+    }
+
+    /// How far an imported message of ours got. The import does not say when.
+    fn reached(&self, message: &Value) -> Option<(Moment, Fact)> {
+        let status = message.pointer("/history_context/status")?.as_str()?.to_lowercase();
+        let progress = if status == "error" { Some(Progress::Failed) } else { Progress::named(&status) };
+        let names: Vec<String> = text(message, "id").into_iter().collect();
+        let status =
+            Status { names, progress: progress?, details: None, error: status::first_error(message) };
+        Some((Moment::new(None, self.received_at), Fact::Status(status)))
     }
 
     fn message(&self, value: &Value, direction: Direction, origin: Option<&str>) -> Told {
         if !value.is_object() {
-            return Told::Undecodable("it is no JSON object".to_owned());
+            return Told::no_object();
         }
         let at = Moment::new(instant(value, "timestamp"), self.received_at);
-        let profile = self.profile(value);
+        let profile = self.profile(value, direction);
         let contact = names(value, direction, profile);
         let mut message = Message {
             names: text(value, "id").into_iter().collect(),
@@ -137,9 +160,8 @@ impl Change<'_> {
             ..Message::default()
         };
         content::read(value, None, &mut message);
-        let from = if direction == Direction::Outbound { ContactNames::default() } else { contact.clone() };
-        let body = value.get("reaction").unwrap_or(&Value::Null);
-        let reaction = content::reaction(message.kind.as_deref(), body, from);
+        let reaction = content::reaction(&message, value.get("reaction").unwrap_or(&Value::Null));
+        let kind = message.kind.clone();
         let mut facts: Facts = vec![(at, Fact::Message(message))];
         facts.extend(reaction.map(|reaction| (at, Fact::Reaction(reaction))));
         if !contact.ids().is_empty() {
@@ -150,27 +172,31 @@ impl Change<'_> {
                 Contact { names: contact, name: text(said, "name"), username, ..Contact::default() };
             facts.push((at, Fact::Contact(contact)));
         }
-        Told::Facts(facts)
+        Told::message(kind.as_deref(), facts)
     }
 
-    /// The change's contact that wrote a message: by number, by BSUID, else the only one.
-    fn profile(&self, message: &Value) -> Option<&Value> {
+    /// The change's contact on the other side of a message: by number, by BSUID, else the
+    /// only one.
+    fn profile(&self, message: &Value, direction: Direction) -> Option<&Value> {
         let contacts = self.value.get("contacts")?.as_array()?;
+        let named = names(message, direction, None);
         let same = |contact: &&Value| {
             let number = phone_number(contact, "wa_id");
             let bsuid = text(contact, "user_id");
-            number.is_some() && number == phone_number(message, "from")
-                || bsuid.is_some() && bsuid == text(message, "from_user_id")
+            number.is_some() && number == named.phone_number || bsuid.is_some() && bsuid == named.bsuid
         };
         contacts.iter().find(same).or_else(|| match contacts.as_slice() {
-            [only] if message.get("from").is_none() && message.get("to").is_none() => Some(only),
+            [only] if named.ids().is_empty() => Some(only),
             _ => None,
         })
     }
 
     fn status(&self, value: &Value) -> Told {
         if !value.is_object() {
-            return Told::Undecodable("it is no JSON object".to_owned());
+            return Told::no_object();
+        }
+        if text(value, "id").is_none() {
+            return Told::Undecodable("the status names no message".to_owned());
         }
         let Some((at, status)) = status::read(value, &[], self.received_at) else {
             return Told::NotUnderstood;

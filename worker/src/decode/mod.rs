@@ -10,8 +10,11 @@ mod guide;
 mod instant;
 mod items;
 mod json;
+mod kapso;
 mod kapso_v1;
 mod kapso_v2;
+mod limits;
+mod mend;
 mod meta;
 mod status;
 mod subject;
@@ -30,7 +33,8 @@ pub struct Decoded {
     pub dialect: Option<Dialect>,
     /// What it says.
     pub events: Vec<Event>,
-    /// How many of its items are of a kind that we do not know: archived, and no more.
+    /// How many of its items are of a kind that we do not know: archived, and at most what
+    /// every kind says, such as who wrote to whom, is among the events.
     pub not_understood: usize,
     /// The items that say nothing we can tell, each a dead letter.
     pub undecodable: Vec<Undecodable>,
@@ -52,6 +56,8 @@ type Facts = Vec<(Moment, Fact)>;
 enum Told {
     /// It tells this.
     Facts(Facts),
+    /// It tells this, and beyond that it is of a kind that we do not know.
+    InPart(Facts),
     /// It is of a kind that we do not know.
     NotUnderstood,
     /// It can't be told, for this reason.
@@ -69,28 +75,20 @@ pub fn decode(webhook: &Envelope) -> Decoded {
             return decoded;
         }
     };
-    let mut items = items::unwrap(&body);
+    let items = items::unwrap(&body);
     if items.is_empty() {
         // An empty batch says nothing, and that is fine.
         decoded.dialect = items::dialect(&Value::Null, &webhook.hints);
     }
     // An item that names no kind itself is of the kind that the webhook came as.
-    for item in &mut items {
-        if item.kind.is_none() {
-            item.kind = Some(webhook.kind.as_str());
-        }
-    }
+    let kind = json::without_nul(webhook.kind.as_str());
     let mut counted = 0;
-    for item in items {
-        let Some(dialect) = items::dialect(item.value, &webhook.hints) else {
-            let told = item.told_nothing();
-            decoded.add(item.place, told, counted);
-            counted += 1;
-            continue;
-        };
-        decoded.dialect = decoded.dialect.max(Some(dialect));
+    for mut item in items {
+        item.kind.get_or_insert(&kind);
+        let dialect = items::dialect(item.value, &webhook.hints).filter(|_| item.value.is_object());
+        decoded.dialect = decoded.dialect.max(dialect);
         for (place, told) in told(dialect, item, webhook.received_at) {
-            decoded.add(place, told, counted);
+            decoded.add(place, limits::kept(told), counted);
             counted += 1;
         }
     }
@@ -98,22 +96,44 @@ pub fn decode(webhook: &Envelope) -> Decoded {
 }
 
 /// What an item tells, in the dialect that it is in. Meta's entries hold items of their own.
-fn told(dialect: Dialect, item: Item<'_>, received_at: OffsetDateTime) -> Vec<(Option<String>, Told)> {
-    let one = |told| vec![(item.place.clone(), told)];
-    match dialect {
-        Dialect::Guide => one(guide::decode(item.value, received_at)),
-        Dialect::KapsoV1 => one(kapso_v1::decode(item.value, item.kind(), received_at)),
-        Dialect::KapsoV2 => one(kapso_v2::decode(item.value, item.kind(), received_at)),
-        Dialect::Meta => meta::decode(item.value, item.place.as_deref(), received_at),
-        Dialect::Outbox => Vec::new(),
+fn told(
+    dialect: Option<Dialect>,
+    item: Item<'_>,
+    received_at: OffsetDateTime,
+) -> Vec<(Option<String>, Told)> {
+    let told = match dialect {
+        Some(Dialect::Guide) => guide::decode(item.value, received_at),
+        Some(Dialect::KapsoV1) => kapso_v1::decode(item.value, item.kind(), received_at),
+        Some(Dialect::KapsoV2) => kapso_v2::decode(item.value, item.kind(), received_at),
+        Some(Dialect::Meta) => return meta::decode(item.value, item.place.as_deref(), received_at),
+        Some(Dialect::Outbox) | None if item.value.is_object() => Told::NotUnderstood,
+        Some(Dialect::Outbox) | None => Told::no_object(),
+    };
+    vec![(item.place, told)]
+}
+
+impl Told {
+    /// A fact has to be an object.
+    fn no_object() -> Self {
+        Self::Undecodable("it is no JSON object".to_owned())
+    }
+
+    /// What a message tells; one of a type that we do not know is kept, and counted as such.
+    fn message(kind: Option<&str>, facts: Facts) -> Self {
+        if kind.is_none_or(content::is_known) { Self::Facts(facts) } else { Self::InPart(facts) }
     }
 }
 
 impl Decoded {
     fn add(&mut self, place: Option<String>, told: Told, item: usize) {
+        let mut tell = |facts: Facts| {
+            self.events.extend(facts.into_iter().map(|(at, fact)| Event { item, at, fact }));
+        };
         match told {
-            Told::Facts(facts) => {
-                self.events.extend(facts.into_iter().map(|(at, fact)| Event { item, at, fact }));
+            Told::Facts(facts) => tell(facts),
+            Told::InPart(facts) => {
+                tell(facts);
+                self.not_understood += 1;
             }
             Told::NotUnderstood => self.not_understood += 1,
             Told::Undecodable(reason) => self.undecodable.push(Undecodable { item: place, reason }),

@@ -20,10 +20,12 @@ pub(super) fn read(value: &Value, names: &[String], received_at: OffsetDateTime)
     Some((at, Status { names, progress, details: details(value), error }))
 }
 
-/// The first error of a list, or the only one.
+/// The first error of a list, or the only one, which may be a mere text.
 pub(super) fn first_error(value: &Value) -> Option<String> {
-    let errors = filled(value, "errors").or_else(|| filled(value, "error"))?;
-    Some(errors.get(0).unwrap_or(errors).to_string())
+    if let Some(errors) = filled(value, "errors").or_else(|| filled(value, "error")) {
+        return Some(errors.get(0).unwrap_or(errors).to_string());
+    }
+    text(value, "error").map(|error| Value::String(error).to_string())
 }
 
 /// What a status says beyond its message, its state and its time.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{
     Facts, Told,
     instant::instant,
-    json::{filled, text},
+    json::{filled, phone_number, text},
 };
 use crate::event::{Fact, Moment, SubjectEvent, SubjectKind};
 
@@ -15,7 +15,7 @@ const TIMES: [&str; 3] = ["occurred_at", "created_at", "timestamp"];
 
 /// Decodes an event about a subject. `kind` is without `whatsapp.`.
 pub(super) fn decode(value: &Value, kind: &str, received_at: OffsetDateTime) -> Told {
-    let Some((family, event)) = kind.rsplit_once('.') else {
+    let Some((family, event)) = kind.rsplit_once('.').filter(|(_, event)| !event.is_empty()) else {
         return Told::NotUnderstood;
     };
     let at = TIMES.iter().find_map(|field| instant(value, field));
@@ -82,20 +82,18 @@ fn numbers_of(value: &Value, kind: &str, at: Moment) -> Facts {
 
 /// An event of Meta's about an account or a template, which Kapso passes on.
 pub(super) fn of_meta(field: &str, entry: &Value, value: &Value, received_at: OffsetDateTime) -> Told {
-    let event = || text(value, "event").map(|event| event.to_lowercase());
+    let event = text(value, "event").or_else(|| text(value, "decision")).map(|event| event.to_lowercase());
+    let event = event.unwrap_or_else(|| field.to_owned());
     let subject = match field {
         "account_update" | "account_review_update" | "business_capability_update" => {
-            let event = event().or_else(|| text(value, "decision")).unwrap_or_else(|| field.to_owned());
             subject(value, SubjectKind::Account, text(entry, "id"), &event)
         }
         "message_template_status_update" | "message_template_quality_update" | "template_category_update" => {
             let id = text(value, "message_template_id").or_else(|| text(value, "message_template_name"));
-            let event = event().unwrap_or_else(|| field.to_owned());
             subject(value, SubjectKind::Template, id, &event)
         }
         "phone_number_quality_update" | "phone_number_name_update" => {
-            let id = text(value, "phone_number_id").or_else(|| text(value, "display_phone_number"));
-            let event = event().or_else(|| text(value, "decision")).unwrap_or_else(|| field.to_owned());
+            let id = text(value, "phone_number_id").or_else(|| phone_number(value, "display_phone_number"));
             subject(value, SubjectKind::PhoneNumber, id, &event)
         }
         _ => return Told::NotUnderstood,
