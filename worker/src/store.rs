@@ -81,7 +81,7 @@ impl Store {
         let batch = Batch::decode(webhooks);
         let times = webhooks.iter().map(|webhook| webhook.received_at);
         self.partitions.ensure(&self.pool, times).await?;
-        let entries: Vec<Entry> = batch
+        let mut entries: Vec<Entry> = batch
             .webhooks
             .iter()
             .map(|(webhook, decoded)| {
@@ -89,6 +89,7 @@ impl Store {
                 Entry { webhook, dialect: decoded.dialect, disposition }
             })
             .collect();
+        in_order(&mut entries);
         self.in_transaction(&batch, Archiving::New(&entries)).await?;
         for entry in &entries {
             figures::webhooks_stored(entry.disposition.name(), 1);
@@ -103,8 +104,9 @@ impl Store {
     pub async fn set_aside(&self, webhooks: &[Envelope]) -> Result<(), Fault> {
         let disposition = Disposition::Pending;
         self.partitions.ensure(&self.pool, webhooks.iter().map(|webhook| webhook.received_at)).await?;
-        let entries: Vec<Entry> =
+        let mut entries: Vec<Entry> =
             webhooks.iter().map(|webhook| Entry { webhook, dialect: None, disposition }).collect();
+        in_order(&mut entries);
         let mut connection = self.pool.acquire().await?;
         archive::insert(&mut connection, &entries).await?;
         figures::webhooks_stored(disposition.name(), entries.len());
@@ -255,6 +257,12 @@ impl<'a> Batch<'a> {
             tracing::warn!(webhook.id = %id, item = letter.item, reason = letter.reason, "dead letter");
         }
     }
+}
+
+/// Two workers that archive the same webhooks at once meet at the first of them, whatever order
+/// they came in: one waits for the other, and not both for each other.
+fn in_order(entries: &mut [Entry<'_>]) {
+    entries.sort_unstable_by_key(|entry| entry.webhook.id);
 }
 
 /// Whether nothing of a webhook could be decoded at all.

@@ -22,7 +22,7 @@ pub(crate) async fn make() -> Result<PgPool> {
     server.close().await?;
     let options = PgConnectOptions::from_str(&url)?.database(&name);
     // What is lost in a crash is not asked here, and waiting for the disk is most of the time.
-    let options = options.options([("synchronous_commit", "off"), ("TimeZone", "UTC")]);
+    let options = options.options([("synchronous_commit", "off")]);
     let pool = PgPoolOptions::new()
         .max_connections(6)
         .acquire_timeout(Duration::from_secs(30))
@@ -38,9 +38,10 @@ pub(crate) async fn make() -> Result<PgPool> {
 pub(crate) async fn empty(pool: &PgPool, thoroughly: bool) -> Result<()> {
     let statements: Vec<String> = if thoroughly {
         let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
-        vec![format!("TRUNCATE {}", names.join(", "))]
+        vec![format!("TRUNCATE webhooks, {}", names.join(", "))]
     } else {
-        TABLES.iter().map(|table| format!("DELETE FROM {}", table.name)).collect()
+        let names = TABLES.iter().map(|table| table.name).chain(["webhooks"]);
+        names.map(|name| format!("DELETE FROM {name}")).collect()
     };
     pool.execute(AssertSqlSafe(statements.join("; "))).await?;
     Ok(())

@@ -12,7 +12,11 @@ use worker::event::{
 };
 use worker::project::{Source, Sourced};
 
-use crate::{database, seeds, state::State, ways};
+use crate::{
+    database, seeds,
+    state::{Effects, State},
+    ways,
+};
 
 /// How many facts a world has.
 const FACTS: usize = 16;
@@ -68,13 +72,13 @@ async fn differs(pool: &PgPool, facts: &[Sourced], order: &[usize], most: usize)
     for fact in facts {
         ways::project(pool, std::slice::from_ref(fact)).await?;
     }
-    let expected = State::of(pool).await?;
+    let expected = State::of(pool, Effects::Owed).await?;
     database::empty(pool, false).await?;
     let shuffled: Vec<Sourced> = order.iter().filter_map(|place| facts.get(*place)).cloned().collect();
     for slice in shuffled.chunks(most) {
         ways::project(pool, slice).await?;
     }
-    let found = State::of(pool).await?;
+    let found = State::of(pool, Effects::Owed).await?;
     Ok((expected != found).then(|| expected.difference(&found)))
 }
 

@@ -1,6 +1,5 @@
 //! Trying many seeds, on a few databases at once.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use sqlx::PgPool;
 use crate::database;
 
 /// One seed to try, in decimal, instead of all.
-const SEED: &str = "BUZON_SEED";
+pub(crate) const SEED: &str = "BUZON_SEED";
 
 /// How many databases are in use at once. More than the cores of a small machine: they wait for each other's commits.
 const AT_ONCE: usize = 4;
@@ -25,11 +24,7 @@ pub(crate) async fn each(
     count: u64,
     trial: impl AsyncFn(&PgPool, u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let (first, count) = match std::env::var(SEED) {
-        Ok(seed) => (seed.parse().with_context(|| format!("{SEED} is a number: {seed:?}"))?, 1),
-        // Another part of the space in each run; a failure says which.
-        Err(_) => (u64::from(rand::random::<u32>()) << 16, count),
-    };
+    let (first, count) = (first()?, if std::env::var_os(SEED).is_some() { 1 } else { count });
     let start = Instant::now();
     let next = AtomicU64::new(0);
     let lanes = (0..AT_ONCE.min(usize::try_from(count)?)).map(async |_| {
@@ -56,11 +51,16 @@ pub(crate) async fn each(
     Ok(())
 }
 
+/// The seed that the environment names, else another part of the space in each run; a failure says which.
+pub(crate) fn first() -> Result<u64> {
+    match std::env::var(SEED) {
+        Ok(seed) => seed.parse().with_context(|| format!("{SEED} is a number: {seed:?}")),
+        Err(_) => Ok(u64::from(rand::random::<u32>()) << 16),
+    }
+}
+
 /// Tells a person who looks (`--nocapture`).
 #[expect(clippy::print_stdout, reason = "a test's report goes to whoever runs it")]
 pub(crate) fn note(text: &str) {
     println!("{text}");
 }
-
-/// Counts by name.
-pub(crate) type Counts = BTreeMap<&'static str, u64>;

@@ -18,12 +18,28 @@ const fn whole(name: &'static str, key: &'static [&'static str]) -> Table {
     Table { name, key, columns: "*" }
 }
 
+/// How much of the outbox is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effects {
+    /// What is owed for which message.
+    Owed,
+    /// And how it is addressed, until when, and whether it is to be performed.
+    Whole,
+}
+
+const OWED: &str = "kind, message_id, body, rule, attempts, lease, sent_message_id";
+const ADDRESSED: &str =
+    "state, outcome, lane, recipient, phone_number_id, conversation_id, kapso_message_id, expires_at";
+
 /// Every table. What is not compared, and why:
 ///
 /// - `webhooks`: only which bodies there are, and whether they are done with. `received_at`, `headers` and the
 ///   times belong to the delivery that came first; ids are those of the bodies.
-/// - `dead_letters`: `id`, `created_at` and `resolved_at` count and time what we did, not what was said.
-/// - `effects`: `id` counts; `created_at`, `next_at` and `settled_at` say when we did it.
+/// - `dead_letters`: only which reasons there are. One belongs to a webhook and a place in it, and a batch is another
+///   webhook than its items by themselves; `id` and the times count and time what we did, not what was said.
+/// - `effects`: `id` counts; `created_at`, `next_at` and `settled_at` say when we did it. How an effect is addressed,
+///   and so whether it can be, is what the event said that came first, and dialects say more or less of it: compared
+///   only where all events are in one dialect ([`Effects`]).
 /// - `effect_attempts`: compared whole; nothing performs effects here, so it stays empty.
 ///
 /// Nothing is left out of the tables that the projection fills.
@@ -38,13 +54,9 @@ pub(crate) const TABLES: [Table; 13] = [
     whole("subjects", &["kind", "id"]),
     whole("subject_events", &["kind", "id", "event", "occurred_at"]),
     whole("lanes", &["id"]),
-    Table {
-        name: "effects",
-        key: &["message_id", "kind"],
-        columns: "kind, message_id, body, rule, attempts, lease, sent_message_id",
-    },
+    Table { name: "effects", key: &["message_id", "kind"], columns: OWED },
     whole("effect_attempts", &["effect_id", "attempt"]),
-    Table { name: "dead_letters", key: &["webhook_id", "item"], columns: "webhook_id, item, reason" },
+    Table { name: "dead_letters", key: &["reason"], columns: "DISTINCT reason" },
 ];
 
 /// The rows of every table in [`TABLES`], as JSON. JSON columns keep their bytes.
@@ -52,16 +64,28 @@ pub(crate) const TABLES: [Table; 13] = [
 pub(crate) struct State(BTreeSet<(String, String)>);
 
 impl State {
-    pub(crate) async fn of(pool: &PgPool) -> Result<Self> {
+    pub(crate) async fn of(pool: &PgPool, effects: Effects) -> Result<Self> {
         let selects: Vec<String> = TABLES
             .iter()
             .map(|Table { name, columns, .. }| {
+                let more = if *columns == OWED && effects == Effects::Whole { ADDRESSED } else { "" };
+                let columns = [*columns, more].join(if more.is_empty() { "" } else { ", " });
                 format!("SELECT '{name}', row_to_json(r)::text FROM (SELECT {columns} FROM {name}) r")
             })
             .collect();
         let rows: Vec<(String, String)> =
             sqlx::query_as(AssertSqlSafe(selects.join(" UNION ALL "))).fetch_all(pool).await?;
         Ok(Self(rows.into_iter().collect()))
+    }
+
+    /// Whether two are the same.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    /// Takes a table for what it is in another: nobody filled it.
+    pub(crate) fn assume(&mut self, other: &Self, table: &str) {
+        self.0.extend(other.0.iter().filter(|(name, _)| name == table).cloned());
     }
 
     /// How many rows each table has.

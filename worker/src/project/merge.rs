@@ -33,7 +33,7 @@ pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sql
 macro_rules! rivals {
     () => {
         "WITH rivals AS (
-            SELECT id, attempts = 0 AND lease IS NULL AS untried, row_number() OVER (PARTITION BY kind ORDER BY
+            SELECT id, row_number() OVER (PARTITION BY kind ORDER BY
                 CASE WHEN state = 'done' THEN 1 WHEN state = 'unknown' THEN 2 WHEN lease IS NOT NULL THEN 3
                      WHEN state = 'pending' THEN 4 ELSE 5 END, id) AS place
             FROM effects WHERE message_id IN ($1, $2)) "
@@ -51,7 +51,8 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "DELETE FROM reactions WHERE message_id = $1 AND $2 <> message_id",
         // What both owed is owed once: the one that got further stays the message's. Of the other
         // nothing is left where nothing was tried; else it keeps its row, under a name that is free.
-        concat!(rivals!(), "DELETE FROM effects USING rivals WHERE rivals.id = effects.id AND place > 1 AND untried"),
+        concat!(rivals!(), "DELETE FROM effects USING rivals
+             WHERE rivals.id = effects.id AND place > 1 AND attempts = 0 AND lease IS NULL"),
         concat!(
             rivals!(),
             "UPDATE effects SET message_id = message_id || ' #' || effects.id, state = 'discarded',
