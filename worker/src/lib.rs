@@ -19,3 +19,4 @@ pub mod schema;
 pub mod settings;
 pub mod store;
 pub mod tools;
+pub mod wake;

@@ -8,7 +8,6 @@ use contract::{
 };
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
-use tokio::sync::Notify;
 
 use crate::{
     archive::{self, Disposition, Entry, Partitions, dead_letters, pending},
@@ -18,17 +17,8 @@ use crate::{
     fault::Fault,
     figures,
     project::{self, Lock, ProjectError, Received, Source, Sourced},
+    wake::Wake,
 };
-
-/// What tells the other tasks of this process that there is work for them. Other workers
-/// find it by looking.
-#[derive(Default)]
-pub struct Wake {
-    /// Effects are owed.
-    pub outbox: Notify,
-    /// Webhooks are pending.
-    pub pending: Notify,
-}
 
 /// The way into the database.
 #[derive(Clone)]

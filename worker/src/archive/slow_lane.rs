@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use contract::broker::retry_pauses;
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     dead_letters,
     pending::{self, Claimed},
 };
-use crate::{decode::Undecodable, fault::Fault, figures, store::Store};
+use crate::{decode::Undecodable, fault::Fault, figures, store::Store, wake::before_next_look};
 
 /// How often a webhook is tried before it becomes a dead letter.
 const MAX_ATTEMPTS: i32 = 3;
@@ -34,15 +33,7 @@ pub async fn run(store: Store, stop: CancellationToken) {
                 pauses.next()
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = async {
-                match pause {
-                    Some(pause) => sleep(pause).await,
-                    None => { let _ = timeout(LOOK_EVERY, store.wake.pending.notified()).await; }
-                }
-            } => {}
-        }
+        before_next_look(&stop, pause, &store.wake.pending, LOOK_EVERY).await;
     }
 }
 

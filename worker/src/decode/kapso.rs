@@ -8,7 +8,7 @@ use super::{
     instant::instant,
     json::{filled, text},
 };
-use crate::event::{ContactNames, Direction, Fact, Message, Moment};
+use crate::event::{ContactNames, Conversation, Direction, Fact, Message, Moment};
 
 /// Who wrote the message of an event of this kind.
 pub(super) fn direction_of(kind: &str) -> Option<Direction> {
@@ -19,8 +19,43 @@ pub(super) fn direction_of(kind: &str) -> Option<Direction> {
     }
 }
 
+/// What the snapshot of a conversation tells of it, in either dialect.
+pub(super) fn conversation(
+    id: String,
+    snapshot: &Value,
+    contact: &ContactNames,
+    phone_number_id: Option<String>,
+) -> Conversation {
+    Conversation {
+        id,
+        contact: contact.clone(),
+        phone_number_id,
+        status: text(snapshot, "status"),
+        last_active_at: instant(snapshot, "last_active_at"),
+        created_at: instant(snapshot, "created_at"),
+        metadata: filled(snapshot, "metadata").map(Value::to_string),
+        ..Conversation::default()
+    }
+}
+
+/// Adds to what a snapshot told what the event is about: that the conversation ended, or
+/// fell silent.
+pub(super) fn changed(facts: &mut Facts, kind: &str, item: &Value) {
+    for (at, fact) in facts {
+        let Fact::Conversation(conversation) = fact else { continue };
+        match kind {
+            "conversation.ended" => {
+                conversation.status.get_or_insert_with(|| "ended".to_owned());
+                conversation.ended_at = at.timed.then_some(at.at);
+            }
+            "conversation.inactive" => conversation.inactive_at = silence(item),
+            _ => {}
+        }
+    }
+}
+
 /// When a conversation had been silent for long enough: so long after its last message.
-pub(super) fn silence(item: &Value) -> Option<OffsetDateTime> {
+fn silence(item: &Value) -> Option<OffsetDateTime> {
     /// What Kapso's webhooks wait for unless told otherwise.
     const DEFAULT_MINUTES: u32 = 60;
     let since = instant(item.get("since_message")?, "created_at")?;

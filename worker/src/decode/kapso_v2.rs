@@ -9,10 +9,10 @@ use super::{
     Facts, Told, content,
     instant::instant,
     json::{filled, phone_number, text},
-    kapso::{direction_of, last_message, silence},
+    kapso::{self, direction_of, last_message},
     status, subject,
 };
-use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Moment, Progress, Status};
+use crate::event::{Contact, ContactNames, Direction, Fact, Message, Moment, Progress, Status};
 
 /// The parts of an item that its facts are told from.
 struct Parts<'a> {
@@ -164,16 +164,7 @@ impl Parts<'_> {
         let at = self.snapshot_at(otherwise);
         let mut facts = Facts::new();
         if let Some(id) = self.conversation_id() {
-            let conversation = Conversation {
-                id,
-                contact: contact.clone(),
-                phone_number_id: self.phone_number_id(),
-                status: text(self.conversation, "status"),
-                last_active_at: instant(self.conversation, "last_active_at"),
-                created_at: instant(self.conversation, "created_at"),
-                metadata: filled(self.conversation, "metadata").map(Value::to_string),
-                ..Conversation::default()
-            };
+            let conversation = kapso::conversation(id, self.conversation, contact, self.phone_number_id());
             facts.push((at, Fact::Conversation(conversation)));
         }
         if !contact.ids().is_empty() {
@@ -211,19 +202,7 @@ impl Parts<'_> {
         let at = self.snapshot_at(Moment::new(None, self.received_at));
         let contact = self.contact_names(None);
         let mut facts = self.conversation_facts(&contact, at);
-        let silent_since = silence(self.item);
-        for (_, fact) in &mut facts {
-            if let Fact::Conversation(conversation) = fact {
-                match kind {
-                    "conversation.ended" => {
-                        conversation.status.get_or_insert_with(|| "ended".to_owned());
-                        conversation.ended_at = at.timed.then_some(at.at);
-                    }
-                    "conversation.inactive" => conversation.inactive_at = silent_since,
-                    _ => {}
-                }
-            }
-        }
+        kapso::changed(&mut facts, kind, self.item);
         facts.extend(last_message(self.item, self.conversation_id(), &contact, self.phone_number_id()));
         Told::Facts(facts)
     }

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use contract::broker::retry_pauses;
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -19,6 +16,7 @@ use crate::{
     figures,
     kapso::{Answer, Client, REQUEST_TIMEOUT, Target},
     store::Store,
+    wake::before_next_look,
 };
 
 /// How many requests a worker has under way at the most.
@@ -44,15 +42,7 @@ pub async fn run(store: Store, client: Client, stop: CancellationToken) {
                 pauses.next()
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = async {
-                match pause {
-                    Some(pause) => sleep(pause).await,
-                    None => { let _ = timeout(LOOK_EVERY, store.wake.outbox.notified()).await; }
-                }
-            } => {}
-        }
+        before_next_look(&stop, pause, &store.wake.outbox, LOOK_EVERY).await;
     }
     under_way.close();
     under_way.wait().await;
