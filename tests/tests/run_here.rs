@@ -7,8 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::process::{Launch, Process, Signal, leftovers};
 use harness::{ports, product, scratch, wait};
+use tokio::sync::Mutex;
 
 const DEADLINE: Duration = Duration::from_secs(90);
+
+/// One test at a time: a run looks for the ports that people know some seconds before it takes
+/// them, and two that begin at once would find the same ones free.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// In a checkout of its own, as far as the program can tell.
 fn checkout() -> Result<PathBuf> {
@@ -44,6 +49,7 @@ fn nothing_left(checkout: &Path) -> Result<()> {
 
 #[tokio::test]
 async fn one_run_at_a_time_that_stops_everything_it_started() -> Result<()> {
+    let _alone = ALONE.lock().await;
     let checkout = checkout()?;
     let door = ports::loopback(ports::free()?).to_string();
     let mut first = run(&checkout, 1, &door)?;
@@ -60,6 +66,7 @@ async fn one_run_at_a_time_that_stops_everything_it_started() -> Result<()> {
 
 #[tokio::test]
 async fn a_program_that_dies_is_named_with_its_log_and_everything_else_stops() -> Result<()> {
+    let _alone = ALONE.lock().await;
     let checkout = checkout()?;
     let mut it = run(&checkout, 1, &ports::loopback(ports::free()?).to_string())?;
     up(&mut it).await?;
