@@ -82,7 +82,7 @@ impl Configured {
             configured.set("KAPSO_WEBHOOK_SECRET", configured.secret.clone());
         }
         if let Some(addr) = simulator {
-            configured.set("KAPSO_API_BASE_URL", format!("http://{addr}/api/v1"));
+            configured.set("KAPSO_API_BASE_URL", format!("http://{addr}{}", api_of(&dialect())));
             configured.set("KAPSO_API_TOKEN", SIMULATOR_TOKEN);
             let number = given.text("KAPSO_PHONE_NUMBER_ID").unwrap_or(SIMULATOR_PHONE_NUMBER_ID.to_owned());
             configured.set("KAPSO_PHONE_NUMBER_ID", number);
@@ -103,6 +103,7 @@ impl Configured {
         let mut settings = self.product.clone();
         settings.insert("SIM_ADDR".to_owned(), addr.to_string());
         settings.insert("SIM_WEBHOOK_URL".to_owned(), self.webhook_url());
+        settings.insert("SIM_DIALECT".to_owned(), dialect());
         settings.insert("KAPSO_WEBHOOK_SECRET".to_owned(), self.secret.clone());
         settings
     }
@@ -110,6 +111,22 @@ impl Configured {
     /// Where webhooks go to, from this machine.
     pub(crate) fn webhook_url(&self) -> String {
         format!("http://{}/api/whatsapp/webhook", local(self.door))
+    }
+}
+
+/// The dialect that the simulator begins with.
+fn dialect() -> String {
+    std::env::var("SIM_DIALECT")
+        .ok()
+        .filter(|dialect| !dialect.is_empty())
+        .unwrap_or_else(|| "guide".to_owned())
+}
+
+/// The API whose requests a dialect's events can address.
+fn api_of(dialect: &str) -> &'static str {
+    match dialect {
+        "guide" | "v1" => "/api/v1",
+        _ => "/meta/whatsapp/v24.0",
     }
 }
 
