@@ -136,17 +136,17 @@ impl Store {
         loop {
             let mut tx = self.pool.begin().await?;
             project::lock(&mut tx, lock).await?;
-            let events = match archiving {
-                Archiving::New(entries) => batch.events_of(&archive::insert(&mut tx, entries).await?),
+            let new = match archiving {
+                Archiving::New(entries) => archive::insert(&mut tx, entries).await?,
                 Archiving::Pending => {
                     batch.note(&mut tx).await?;
-                    Cow::Borrowed(batch.events.as_slice())
+                    batch.webhooks.iter().map(|(webhook, _)| webhook.id).collect()
                 }
             };
-            match self.project(&mut tx, batch, &events, lock).await {
+            match self.project(&mut tx, batch, &new, lock).await {
                 Ok(owed) => {
                     tx.commit().await?;
-                    batch.count();
+                    batch.count(&new);
                     if owed > 0 {
                         self.wake.outbox.notify_one();
                     }
@@ -173,21 +173,20 @@ impl Store {
         tracing::debug!(message.id = shown::id(&message.message_id), contact.id = contact, message.text = ?text, "message received");
     }
 
-    /// Projects a batch and owes its effects; how many were new.
+    /// Projects what is new of a batch and owes its effects; how many were not owed before.
     async fn project(
         &self,
         tx: &mut PgConnection,
         batch: &Batch<'_>,
-        events: &[Sourced],
+        new: &HashSet<WebhookId>,
         lock: Lock,
     ) -> Result<u64, ProjectError> {
-        let received = project::project(tx, events, lock).await?;
+        let received = project::project(tx, &batch.events_of(new), lock).await?;
         received.iter().for_each(|message| self.tell(message));
         let now = OffsetDateTime::now_utc();
         let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
-        let new = outbox::insert(tx, &owed).await?;
-        dead_letters::insert(tx, &batch.dead_letters().collect::<Vec<_>>()).await?;
-        Ok(new)
+        dead_letters::insert(tx, &batch.dead_letters_of(new)).await?;
+        Ok(outbox::insert(tx, &owed).await?)
     }
 }
 
@@ -233,16 +232,20 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn dead_letters(&self) -> impl Iterator<Item = (WebhookId, &Undecodable)> {
-        self.webhooks
-            .iter()
+    /// The dead letters of the webhooks that are new: a sender's retry does not open again what
+    /// somebody has resolved.
+    fn dead_letters_of(&self, new: &HashSet<WebhookId>) -> Vec<(WebhookId, &Undecodable)> {
+        let webhooks = self.webhooks.iter().filter(|(webhook, _)| new.contains(&webhook.id));
+        webhooks
             .flat_map(|(webhook, decoded)| decoded.undecodable.iter().map(|letter| (webhook.id, letter)))
+            .collect()
     }
 
-    fn count(&self) {
-        figures::events_projected(self.events.len());
-        figures::items_not_understood(self.webhooks.iter().map(|(_, decoded)| decoded.not_understood).sum());
-        for (id, letter) in self.dead_letters() {
+    fn count(&self, new: &HashSet<WebhookId>) {
+        figures::events_projected(self.events_of(new).len());
+        let webhooks = self.webhooks.iter().filter(|(webhook, _)| new.contains(&webhook.id));
+        figures::items_not_understood(webhooks.map(|(_, decoded)| decoded.not_understood).sum());
+        for (id, letter) in self.dead_letters_of(new) {
             figures::dead_letters_made(1);
             tracing::warn!(webhook.id = %id, item = letter.item, reason = letter.reason, "dead letter");
         }

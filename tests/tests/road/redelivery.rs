@@ -99,3 +99,28 @@ async fn what_was_in_hand_at_three_kills_leaves_the_fast_lane() -> Result<()> {
     // The broker holds them no more.
     road.kill(&mut worker, 0).await
 }
+
+/// What somebody has resolved stays resolved, though the sender tries the same webhook again.
+#[tokio::test]
+async fn a_retry_does_not_open_a_dead_letter_again() -> Result<()> {
+    let road = Road::new().await?;
+    let _programs = road.open().await?;
+    let becomes = async |dead: i64, asked: i64| {
+        wait::until("what was sent to be stored", PATIENCE, async || {
+            let found = road.count("SELECT count(*) FROM dead_letters").await?;
+            let stored = road.count("SELECT count(*) FROM messages WHERE direction = 'inbound'").await?;
+            ensure!((found, stored) == (dead, asked), "{found} dead letters, {stored} messages");
+            Ok(true)
+        })
+        .await
+    };
+    ensure!(road.stage.post_signed("no JSON").await?.status() == 200);
+    becomes(1, 0).await?;
+    sqlx::query("UPDATE dead_letters SET resolved_at = now()").execute(&road.pool).await?;
+    ensure!(road.stage.post_signed("no JSON").await?.status() == 200);
+    // It is behind the other in the queue: when it is stored, that one has been.
+    let _ids = road.asks(1);
+    becomes(1, 1).await?;
+    assert_eq!(road.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL").await?, 0);
+    Ok(())
+}

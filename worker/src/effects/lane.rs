@@ -22,26 +22,21 @@ impl Lane {
         conversation_id: Option<&str>,
         message_id: &str,
     ) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        let id = match (phone_number_id, contact_id, conversation_id) {
-            // `project/merge.rs` renames it by the same form.
-            (Some(number), Some(contact), _) => format!("{number}/{contact}"),
-            (_, _, Some(conversation)) => {
-                return Self {
-                    id: format!("conversation/{conversation}"),
-                    phone_number_id: None,
-                    contact_id: None,
-                    conversation_id: owned(conversation_id),
-                };
-            }
+        // A lane names what its id is made of and nothing else, or its row would depend on
+        // which of its messages came first. `project/merge.rs` renames ids by the same forms.
+        let lane = |id| Self { id, phone_number_id: None, contact_id: None, conversation_id: None };
+        match (phone_number_id, contact_id, conversation_id) {
+            (Some(number), Some(contact), _) => Self {
+                phone_number_id: Some(number.to_owned()),
+                contact_id: Some(contact.to_owned()),
+                ..lane(format!("{number}/{contact}"))
+            },
+            (_, _, Some(conversation)) => Self {
+                conversation_id: Some(conversation.to_owned()),
+                ..lane(format!("conversation/{conversation}"))
+            },
             // Nothing else is known to be of the same conversation.
-            (_, _, None) => format!("message/{message_id}"),
-        };
-        Self {
-            id,
-            phone_number_id: owned(phone_number_id),
-            contact_id: owned(contact_id).filter(|_| phone_number_id.is_some()),
-            conversation_id: None,
+            (_, _, None) => lane(format!("message/{message_id}")),
         }
     }
 }
