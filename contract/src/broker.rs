@@ -11,8 +11,13 @@ use tokio::time::timeout;
 
 use crate::{
     settings::{Settings, SettingsError},
-    topology,
+    topology::{self, Mismatch},
+    transport::Attempt,
 };
+
+/// The exit code of a program that finds another topology than ours at its start
+/// (`EX_CONFIG` of sysexits.h): trying again changes nothing.
+pub const EXIT_TOPOLOGY: u8 = 78;
 
 /// How long a connect, with its handshake and the declarations, may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -21,21 +26,15 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// noticed after two of them; the server's own default would take two minutes.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// The code of "something with this name exists and is different" (AMQP 0-9-1, §1.2).
-const PRECONDITION_FAILED: u16 = 406;
-
 /// Why the broker can't be used now.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// It did not answer in time.
     #[error("RabbitMQ did not answer within {} s", CONNECT_DEADLINE.as_secs())]
     Deadline,
-    /// Our queues or exchanges are there with other arguments.
-    #[error(
-        "RabbitMQ has an exchange or a queue of ours with other arguments ({0}): let it drain, \
-         delete it (rabbitmqctl delete_queue NAME), and it is declared anew"
-    )]
-    Topology(String),
+    /// A queue or an exchange of ours is there, and is different.
+    #[error(transparent)]
+    Topology(#[from] Mismatch),
     /// Anything else that goes wrong on the way.
     #[error("RabbitMQ: {0}")]
     Amqp(#[from] lapin::Error),
@@ -67,26 +66,17 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]; try again after a pause of [`retry_pauses`].
     pub async fn connect(&self) -> Result<Connection, BrokerError> {
-        let attempt = async {
+        let attempt = Attempt::default();
+        let connected = timeout(CONNECT_DEADLINE, async {
             let properties = ConnectionProperties::default().with_connection_name(self.name.into());
-            let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
-            topology::declare(&connection).await?;
+            let connection = attempt.connect(self.uri.clone(), properties, CONNECT_DEADLINE).await?;
+            topology::declare(&connection, &self.uri.vhost).await?;
             Ok(connection)
-        };
-        match timeout(CONNECT_DEADLINE, attempt).await {
-            Err(_) => Err(BrokerError::Deadline),
-            Ok(Err(error)) => Err(classified(error)),
-            Ok(Ok(connection)) => Ok(connection),
-        }
-    }
-}
-
-fn classified(error: lapin::Error) -> BrokerError {
-    match error.kind() {
-        lapin::ErrorKind::ProtocolError(amqp) if amqp.get_id() == PRECONDITION_FAILED => {
-            BrokerError::Topology(amqp.get_message().to_string())
-        }
-        _ => BrokerError::Amqp(error),
+        });
+        // Out of time, or dropped half-way, the attempt takes its socket with it.
+        let connected = connected.await.map_err(|_| BrokerError::Deadline)?;
+        attempt.keep();
+        connected
     }
 }
 

@@ -3,8 +3,8 @@
 //! A thing is in here only if both sides must agree on it: the [`envelope`] that
 //! crosses the broker and the [`kind`] it is routed by, the [`signature`] that lets a
 //! webhook in, the [`topology`] of exchanges and queues, and how a process of ours
-//! reads its [`settings`], reaches the [`broker`], reports ([`telemetry`]), says how
-//! it is ([`health`]) and stops ([`lifecycle`]).
+//! reads its [`settings`], reaches the [`broker`], reports ([`telemetry`], and of what lasts
+//! with a [`nag`]), says how it is ([`health`]) and stops ([`lifecycle`]).
 //!
 //! Architecture invariant: this crate knows no payload. What a webhook *means* is the
 //! worker's business alone.
@@ -14,8 +14,10 @@ pub mod envelope;
 pub mod health;
 pub mod kind;
 pub mod lifecycle;
+pub mod nag;
 pub mod settings;
 pub mod shown;
 pub mod signature;
 pub mod telemetry;
 pub mod topology;
+mod transport;

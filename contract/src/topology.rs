@@ -12,11 +12,15 @@
 //! quorum queues: only their confirms are backed by an fsync. The arguments are valid on
 //! RabbitMQ 3.10 and 4.x; they can't be changed on a queue that exists.
 
+use std::fmt;
+
 use lapin::{
-    Channel, Connection, ExchangeKind,
+    Channel, Connection, ErrorKind, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
+
+use crate::broker::BrokerError;
 
 /// The topic exchange that webhooks are published to, with their kind as routing key.
 pub const EVENTS_EXCHANGE: &str = "buzon.events";
@@ -31,20 +35,83 @@ pub const DEAD_LETTERS: &str = "buzon.dead-letters";
 /// the worker takes a delivery out of the fast lane long before.
 const DELIVERY_LIMIT: i64 = 50;
 
+/// The code of "something with this name exists and is different" (AMQP 0-9-1, §1.2).
+const PRECONDITION_FAILED: u16 = 406;
+
+/// A queue or an exchange of ours that is there already, and is different.
+#[derive(Debug)]
+pub struct Mismatch {
+    thing: Thing,
+    vhost: String,
+    /// What RabbitMQ says of the difference.
+    difference: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Thing {
+    Queue(&'static str),
+    Exchange(&'static str),
+}
+
+impl std::error::Error for Mismatch {}
+
+impl fmt::Display for Mismatch {
+    /// What differs, and the commands that mend it, for the shell of RabbitMQ's machine.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { thing, vhost, difference } = self;
+        match thing {
+            Thing::Queue(name) => write!(
+                f,
+                "the queue `{name}` in RabbitMQ differs from ours ({difference}). Delete it, and it is declared \
+                 anew at once: `rabbitmqctl delete_queue -p {vhost} {name}`. That deletes what waits in it: first \
+                 let the workers that declared it drain it, until `rabbitmqctl list_queues -p {vhost} name messages` \
+                 says 0"
+            ),
+            // rabbitmqctl has no command for it.
+            Thing::Exchange(name) => write!(
+                f,
+                "the exchange `{name}` in RabbitMQ differs from ours ({difference}). Delete it, and it is declared \
+                 anew at once: `rabbitmqctl eval 'rabbit_exchange:delete(rabbit_misc:r(<<\"{vhost}\">>, exchange, \
+                 <<\"{name}\">>), false, <<\"buzon\">>).'`. No message is lost by that, but the bindings of other \
+                 queues than ours are (`rabbitmqctl list_bindings -p {vhost}`): bind those anew"
+            ),
+        }
+    }
+}
+
 /// Declares everything, on a channel of its own: an error closes the channel it happens on.
+/// `vhost` is where the connection is, to be told of.
 ///
 /// # Errors
-/// When the connection fails, or something with the same name has other arguments (406).
-pub async fn declare(connection: &Connection) -> lapin::Result<()> {
+/// When the connection fails, or something with the same name is different.
+pub async fn declare(connection: &Connection, vhost: &str) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await?;
+    let differs = |thing| {
+        move |error: lapin::Error| match error.kind() {
+            ErrorKind::ProtocolError(amqp) if amqp.get_id() == PRECONDITION_FAILED => {
+                let difference = amqp.get_message().to_string();
+                BrokerError::Topology(Mismatch { thing, vhost: vhost.to_owned(), difference })
+            }
+            _ => BrokerError::Amqp(error),
+        }
+    };
     let alternate = table([("alternate-exchange", text(UNROUTED))]);
-    exchange(&channel, UNROUTED, ExchangeKind::Fanout, FieldTable::default()).await?;
-    exchange(&channel, DEAD_LETTERS, ExchangeKind::Fanout, FieldTable::default()).await?;
-    exchange(&channel, EVENTS_EXCHANGE, ExchangeKind::Topic, alternate).await?;
-    queue(&channel, EVENTS_QUEUE, EVENTS_EXCHANGE, events_arguments()).await?;
-    queue(&channel, UNROUTED, UNROUTED, events_arguments()).await?;
-    queue(&channel, DEAD_LETTERS, DEAD_LETTERS, quorum([])).await?;
-    channel.close(200, "declared".into()).await
+    let none = FieldTable::default;
+    for (name, kind, arguments) in [
+        (UNROUTED, ExchangeKind::Fanout, none()),
+        (DEAD_LETTERS, ExchangeKind::Fanout, none()),
+        (EVENTS_EXCHANGE, ExchangeKind::Topic, alternate),
+    ] {
+        exchange(&channel, name, kind, arguments).await.map_err(differs(Thing::Exchange(name)))?;
+    }
+    for (name, exchange, arguments) in [
+        (EVENTS_QUEUE, EVENTS_EXCHANGE, events_arguments()),
+        (UNROUTED, UNROUTED, events_arguments()),
+        (DEAD_LETTERS, DEAD_LETTERS, quorum([])),
+    ] {
+        queue(&channel, name, exchange, arguments).await.map_err(differs(Thing::Queue(name)))?;
+    }
+    Ok(channel.close(200, "declared".into()).await?)
 }
 
 fn events_arguments() -> FieldTable {

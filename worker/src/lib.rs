@@ -13,6 +13,9 @@ pub mod event;
 pub mod fault;
 mod figures;
 pub mod kapso;
+#[cfg(debug_assertions)]
+mod killer;
+pub mod outage;
 pub mod project;
 pub mod run;
 pub mod schema;

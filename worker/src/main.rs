@@ -1,9 +1,10 @@
 //! The binary `worker`.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use contract::{
+    broker::{BrokerError, EXIT_TOPOLOGY},
     health,
     settings::{EXIT_USAGE, Settings, SettingsError},
     telemetry,
@@ -32,18 +33,21 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Run);
     match start(command) {
         Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if matches!(error.downcast_ref(), Some(BrokerError::Topology(_))) => {
+            complain(&error, EXIT_TOPOLOGY)
+        }
         Ok(Err(error)) => {
             tracing::error!(error = format!("{error:#}"), "failed");
             ExitCode::FAILURE
         }
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "logging may be what is not configured")]
-            {
-                eprintln!("{error}");
-            }
-            ExitCode::from(EXIT_USAGE)
-        }
+        Err(error) => complain(&error, EXIT_USAGE),
     }
+}
+
+#[expect(clippy::print_stderr, reason = "one line for the person or the script that started it")]
+fn complain(what: &dyn Display, code: u8) -> ExitCode {
+    eprintln!("worker: {what}");
+    ExitCode::from(code)
 }
 
 /// Reads the settings and runs; the outer error is one of configuration.

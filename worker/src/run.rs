@@ -7,15 +7,17 @@ use std::{
 };
 
 use anyhow::Context;
-use contract::{health, health::Health, lifecycle, telemetry};
+use contract::{broker::BrokerError, health, health::Health, lifecycle, telemetry};
+use futures_util::FutureExt;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     archive::slow_lane,
-    consume,
+    consume::{self, Consumer},
     effects::{Policy, Rules, dispatcher},
     kapso::Client,
+    outage::{self, Outages},
     schema,
     settings::RunSettings,
     store::Store,
@@ -24,6 +26,15 @@ use crate::{
 /// How long a statement waits for a connection before that counts as an outage.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// What every statement of a running worker is held to.
+const STATEMENTS: [(&str, &str); 2] = [
+    // A lock that somebody keeps (a long ALTER TABLE) is an outage, and is to be seen as one.
+    ("lock_timeout", "30s"),
+    // A transaction whose worker was killed ends, though it waits for a lock: what it was at
+    // is free again. PostgreSQL 14.
+    ("client_connection_check_interval", "2s"),
+];
+
 /// Runs the worker until it is asked to stop.
 ///
 /// # Errors
@@ -31,7 +42,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let stop = lifecycle::stop_on_signals().context("signals can't be handled")?;
     let figures = telemetry::start_figures().context("figures can't be collected")?;
-    let health = Health::of(&[schema::HEALTH, consume::HEALTH]);
+    let health = Health::of(&[outage::HEALTH, consume::HEALTH]);
     let listener = listen(settings.metrics_addr)?;
     let server = health::serve(listener, health.clone(), figures).context("health can't be served")?;
     let serving = tokio::spawn(server);
@@ -39,24 +50,30 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let pool = connect_lazily(&settings);
     let client = client(&settings)?;
     let store = Store::new(pool.clone(), policy(&settings, client.is_some())).unmasked(settings.log_unmasked);
+    let outages = Outages::new(health.clone());
+    let mut start = outages.met_by("schema");
     tokio::select! {
-        () = schema::ready(&pool, &health) => {}
+        () = schema::ready(&pool, &mut start) => health.fine(outage::HEALTH),
         () = stop.cancelled() => return Ok(()),
     }
 
-    let mut tasks = JoinSet::new();
-    tasks.spawn(consume::run(settings.broker, store.clone(), settings.consume, health, stop.clone()));
-    tasks.spawn(slow_lane::run(store.clone(), stop.clone()));
+    let mut tasks = JoinSet::<Result<(), BrokerError>>::new();
+    let consumer = Consumer { broker: settings.broker, store: store.clone(), settings: settings.consume };
+    tasks.spawn(consumer.run(outages.clone(), health, stop.clone()));
+    tasks.spawn(slow_lane::run(store.clone(), outages, stop.clone()).map(Ok));
     if let Some(client) = client {
-        tasks.spawn(dispatcher::run(store, client, stop.clone()));
+        tasks.spawn(dispatcher::run(store, client, stop.clone()).map(Ok));
     }
-    tokio::select! {
-        () = stop.cancelled() => {}
-        ended = tasks.join_next() => {
-            stop.cancel();
-            anyhow::ensure!(matches!(ended, Some(Ok(()))), "a task ended: {ended:?}");
-        }
-    }
+    let failed = tokio::select! {
+        () = stop.cancelled() => None,
+        Some(ended) = tasks.join_next() => Some(match ended {
+            Ok(Ok(())) => anyhow::anyhow!("a task ended before it was asked to"),
+            Ok(Err(error)) => error.into(),
+            Err(error) => error.into(),
+        }),
+    };
+    // One that fails takes the others with it, but they finish what is under way.
+    stop.cancel();
     let drained =
         timeout(settings.shutdown_deadline, async { while tasks.join_next().await.is_some() {} }).await;
     if drained.is_err() {
@@ -64,7 +81,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     }
     serving.abort();
     tracing::info!("stopped");
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 fn connect_lazily(settings: &RunSettings) -> PgPool {
@@ -73,7 +90,7 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // One round trip less; a connection that died shows itself soon enough.
         .test_before_acquire(false)
-        .connect_lazy_with(settings.database.clone())
+        .connect_lazy_with(settings.database.clone().options(STATEMENTS))
 }
 
 /// The client, where effects are to be performed.

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use contract::health::Health;
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::time::sleep;
 
+use crate::outage::Met;
+
 /// The migrations, embedded.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
-
-/// The part of a worker's health that the database is.
-pub const HEALTH: &str = "database";
 
 /// How often the schema is looked at while it is not there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,22 +24,13 @@ enum NotReady {
 
 /// Waits until the database answers and has the schema. A newer schema will do:
 /// migrations only add (see `migrations/README.md`).
-pub async fn ready(pool: &PgPool, health: &Health) {
-    let mut told = String::new();
-    loop {
-        match look(pool).await {
-            Ok(()) => return health.fine(HEALTH),
-            Err(why) => {
-                let why = why.to_string();
-                if why != told {
-                    tracing::warn!(why, "waiting");
-                }
-                health.ailing(HEALTH, why.clone());
-                told = why;
-            }
-        }
+pub async fn ready(pool: &PgPool, met: &mut Met) {
+    while let Err(why) = look(pool).await {
+        let brief = why.to_string();
+        let _ = met.failed_because(&why, brief);
         sleep(LOOK_EVERY).await;
     }
+    met.works();
 }
 
 async fn look(pool: &PgPool) -> Result<(), NotReady> {

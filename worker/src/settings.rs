@@ -107,6 +107,7 @@ impl RunSettings {
             broker: Broker::from_settings(settings, "buzon-worker")?,
             consume: consume::Settings {
                 prefetch: settings.parsed("BUZON_PREFETCH", Prefetch(1000), "a number from 1 to 2000")?.0,
+                hold: consume::HOLD_AT_MOST,
                 window: settings.parsed("BUZON_WINDOW", WINDOW, "a number of deliveries, at least 1")?.get(),
             },
             api: Api::read(settings)?,

@@ -121,7 +121,8 @@ impl Store {
         Ok(())
     }
 
-    /// The slow lane: projects one webhook that is archived already as pending.
+    /// The slow lane: projects one webhook that is archived already as pending; one that is
+    /// pending no more, somebody else has.
     ///
     /// # Errors
     /// [`Fault`]; nothing of it is stored then.
@@ -139,6 +140,9 @@ impl Store {
             let new = match archiving {
                 Archiving::New(entries) => archive::insert(&mut tx, entries).await?,
                 Archiving::Pending => {
+                    if !batch.lock(&mut tx).await? {
+                        return Ok(());
+                    }
                     batch.note(&mut tx).await?;
                     batch.webhooks.iter().map(|(webhook, _)| webhook.id).collect()
                 }
@@ -195,6 +199,8 @@ impl<'a> Batch<'a> {
         let mut batch = Self { webhooks: Vec::with_capacity(webhooks.len()), events: Vec::new() };
         let mut seen = HashSet::new();
         for webhook in webhooks.iter().filter(|webhook| seen.insert(webhook.id)) {
+            #[cfg(debug_assertions)]
+            crate::killer::strike(&webhook.body);
             let mut decoded = decode(webhook);
             if let Some(dialect) = decoded.dialect {
                 let sourced = |event: Event| Sourced {
@@ -218,6 +224,16 @@ impl<'a> Batch<'a> {
         }
         let is_new = |sourced: &&Sourced| matches!(sourced.source, Source::Webhook(id) if new.contains(&id));
         Cow::Owned(self.events.iter().filter(is_new).cloned().collect())
+    }
+
+    /// Locks the webhooks that are to be pending; false if one of them is not.
+    async fn lock(&self, tx: &mut PgConnection) -> sqlx::Result<bool> {
+        for (webhook, _) in &self.webhooks {
+            if !pending::lock(tx, webhook).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Notes what became of webhooks that were pending.

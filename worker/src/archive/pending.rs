@@ -19,11 +19,13 @@ pub(super) struct Claimed {
 }
 
 /// Takes the next pending webhook, and counts the attempt before anything is done: if the
-/// process dies of it, the attempt has been made. Nobody else takes it for a minute.
+/// process dies of it, the attempt has been made. Nobody else takes it for 5 seconds: the time
+/// until [`lock`] has it. From then on nobody does for as long as the attempt takes, and once
+/// the process is dead its lock is gone.
 pub(super) async fn claim(pool: &PgPool) -> sqlx::Result<Option<Claimed>> {
     type Row = (Vec<u8>, String, OffsetDateTime, Json<BTreeMap<String, String>>, String, Vec<u8>, i32);
     let row: Option<Row> = sqlx::query_as(
-        "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = now() + interval '1 minute'
+        "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = now() + interval '5 seconds'
          WHERE (id, received_at) = (
             SELECT id, received_at FROM webhooks
             WHERE projected_at IS NULL AND dead_at IS NULL AND next_attempt_at <= now()
@@ -42,6 +44,36 @@ pub(super) async fn claim(pool: &PgPool) -> sqlx::Result<Option<Claimed>> {
         let webhook = Envelope::recall(id, Kind::new(&kind), received_at, verified_by, hints, body.into());
         Some(Claimed { webhook, attempt })
     }))
+}
+
+/// Locks a pending webhook for the transaction that projects it, against [`claim`]. False: it
+/// is pending no more.
+pub(crate) async fn lock(tx: &mut PgConnection, webhook: &Envelope) -> sqlx::Result<bool> {
+    let found: Option<i32> = sqlx::query_scalar(
+        "SELECT attempts FROM webhooks WHERE id = $1 AND received_at = $2
+            AND projected_at IS NULL AND dead_at IS NULL FOR UPDATE",
+    )
+    .bind(webhook.id.as_bytes())
+    .bind(webhook.received_at)
+    .fetch_optional(tx)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Takes back an attempt that an outage ended: it says nothing about the webhook. Only what was
+/// added is subtracted, whoever else has claimed it since.
+pub(super) async fn give_back(pool: &PgPool, claimed: &Claimed) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE webhooks SET attempts = GREATEST(attempts - 1, 0),
+            next_attempt_at = CASE attempts WHEN $3 THEN now() ELSE next_attempt_at END
+         WHERE id = $1 AND received_at = $2 AND projected_at IS NULL AND dead_at IS NULL",
+    )
+    .bind(claimed.webhook.id.as_bytes())
+    .bind(claimed.webhook.received_at)
+    .bind(claimed.attempt)
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Notes that a pending webhook has been projected.

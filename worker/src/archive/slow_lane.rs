@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use contract::broker::retry_pauses;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     dead_letters,
     pending::{self, Claimed},
 };
-use crate::{decode::Undecodable, fault::Fault, figures, store::Store, wake::before_next_look};
+use crate::{
+    decode::Undecodable, fault::Fault, figures, outage::Outages, store::Store, wake::before_next_look,
+};
 
 /// How often a webhook is tried before it becomes a dead letter.
 const MAX_ATTEMPTS: i32 = 3;
@@ -19,45 +20,76 @@ const MAX_ATTEMPTS: i32 = 3;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Works until `stop`; an outage is waited out.
-pub async fn run(store: Store, stop: CancellationToken) {
-    let mut pauses = retry_pauses();
+pub async fn run(store: Store, outages: Outages, stop: CancellationToken) {
+    let mut lane = Lane { store, owed: None };
+    let mut met = outages.met_by("slow lane");
     while !stop.is_cancelled() {
-        let pause = match work_one(&store).await {
-            Ok(true) => {
-                pauses = retry_pauses();
-                continue;
+        let pause = match lane.work_one().await {
+            Ok(worked) => {
+                met.works();
+                if worked {
+                    continue;
+                }
+                None
             }
-            Ok(false) => None,
-            Err(error) => {
-                tracing::warn!(error = %error, "the slow lane waits");
-                pauses.next()
-            }
+            // Soon enough that what is owed is given back before others draw conclusions.
+            Err(outage) => Some(met.failed(&outage).min(LOOK_EVERY)),
         };
-        before_next_look(&stop, pause, &store.wake.pending, LOOK_EVERY).await;
+        before_next_look(&stop, pause, &lane.store.wake.pending, LOOK_EVERY).await;
+    }
+    if let Err(outage) = lane.settle().await {
+        tracing::warn!(error = %outage, "an attempt that the outage ended counts");
     }
 }
 
-/// Works on one pending webhook, if there is one. An error is an outage, never the data.
-async fn work_one(store: &Store) -> Result<bool, Fault> {
-    let Some(claimed) = pending::claim(&store.pool).await? else {
-        return Ok(false);
-    };
-    let Claimed { webhook, attempt } = &claimed;
+struct Lane {
+    store: Store,
+    /// An attempt that an outage ended and that could not be given back yet.
+    owed: Option<Claimed>,
+}
+
+impl Lane {
+    /// Works on one pending webhook, if there is one. An error is an outage, never the data.
+    async fn work_one(&mut self) -> Result<bool, Fault> {
+        self.settle().await?;
+        let Some(claimed) = pending::claim(&self.store.pool).await? else {
+            return Ok(false);
+        };
+        let outcome = attempt(&self.store, &claimed).await;
+        if outcome.is_err() {
+            self.owed = Some(claimed);
+            // At once, where the outage lets it: others may try meanwhile. Else before anything
+            // else is claimed.
+            self.settle().await?;
+        }
+        outcome.map(|()| true)
+    }
+
+    /// Gives back the attempt that is owed. A worker that dies before it can leaves it counted.
+    async fn settle(&mut self) -> Result<(), Fault> {
+        if let Some(claimed) = &self.owed {
+            pending::give_back(&self.store.pool, claimed).await?;
+            self.owed = None;
+        }
+        Ok(())
+    }
+}
+
+/// One attempt at a webhook: projected, put off, or a dead letter.
+async fn attempt(store: &Store, claimed: &Claimed) -> Result<(), Fault> {
+    let Claimed { webhook, attempt } = claimed;
     if *attempt > MAX_ATTEMPTS {
         let reason = format!("the worker stopped in each of {MAX_ATTEMPTS} attempts to project it");
-        bury(store, &claimed, reason).await?;
-        return Ok(true);
+        return Ok(bury(store, claimed, reason).await?);
     }
     match store.take_pending(webhook).await {
-        Ok(()) => {}
-        Err(Fault::Data(reason)) if *attempt == MAX_ATTEMPTS => bury(store, &claimed, reason).await?,
+        Err(Fault::Data(reason)) if *attempt == MAX_ATTEMPTS => Ok(bury(store, claimed, reason).await?),
         Err(Fault::Data(reason)) => {
             tracing::warn!(webhook.id = %webhook.id, attempt, reason, "a webhook could not be projected");
-            pending::release(&store.pool, webhook).await?;
+            Ok(pending::release(&store.pool, webhook).await?)
         }
-        Err(outage) => return Err(outage),
+        other => other,
     }
-    Ok(true)
 }
 
 /// Makes a dead letter of a pending webhook.
