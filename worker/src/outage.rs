@@ -54,7 +54,7 @@ impl Outages {
         // What differs from loop to loop and from try to try is one outage.
         if state.nag.is_due("", now) {
             let lasts = now.duration_since(began).as_secs();
-            tracing::error!(error = %why, who, outage.seconds = lasts, "the database takes nothing: waiting");
+            tracing::error!(error = %why, who, outage.seconds = lasts, "storing is paused: the database takes nothing");
         }
         figures::database_away(true);
         self.0.health.ailing(HEALTH, brief);

@@ -65,6 +65,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
         tasks.spawn(dispatcher::run(store, client, stop.clone()).map(Ok));
     }
     let failed = tokio::select! {
+        biased;
         () = stop.cancelled() => None,
         Some(ended) = tasks.join_next() => Some(match ended {
             Ok(Ok(())) => anyhow::anyhow!("a task ended before it was asked to"),

@@ -71,7 +71,7 @@ async fn it_stops_while_the_database_is_away() -> Result<()> {
     let [_ingest, mut worker] = road.open().await?;
     sqlx::raw_sql("ALTER TABLE messages RENAME TO elsewhere").execute(&road.pool).await?;
     let asked = road.ask(0..3);
-    wait::until("it to pause", PATIENCE, async || worker.log().contains("consumption is paused")).await?;
+    wait::until("it to pause", PATIENCE, async || worker.log().contains("storing is paused")).await?;
     let status = worker.terminate(Duration::from_secs(5)).await?;
     ensure!(status.code() == Some(0), "{status}: {}", worker.log());
     sqlx::raw_sql("ALTER TABLE elsewhere RENAME TO messages").execute(&road.pool).await?;
