@@ -66,10 +66,10 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]; try again after a pause of [`retry_pauses`].
     pub async fn connect(&self) -> Result<Connection, BrokerError> {
-        let attempt = Attempt::default();
+        let mut attempt = Attempt::default();
         let connected = timeout(CONNECT_DEADLINE, async {
             let properties = ConnectionProperties::default().with_connection_name(self.name.into());
-            let connection = attempt.connect(self.uri.clone(), properties, CONNECT_DEADLINE).await?;
+            let connection = attempt.connect(self.uri.clone(), properties).await?;
             topology::declare(&connection, &self.uri.vhost).await?;
             Ok(connection)
         });

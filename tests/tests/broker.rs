@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use contract::broker::{Broker, BrokerError};
+use contract::settings::Settings;
 use harness::servers::RabbitMq;
 use harness::wait;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tokio::net::TcpListener;
 
 const QUEUE: &str = "letters";
 
@@ -90,4 +93,42 @@ async fn close_connections_closes_those_of_one_vhost() -> Result<()> {
     publish(&channel).await?;
     ensure!(there.status().connected());
     Ok(())
+}
+
+/// How many threads of this process run a connection, and how many descriptors it has open.
+fn held() -> Result<(usize, usize)> {
+    let threads = std::fs::read_dir("/proc/self/task")?.flatten();
+    let name =
+        |task: &std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+    let connections = threads.filter(|task| name(task).starts_with("lapin-io")).count();
+    Ok((connections, std::fs::read_dir("/proc/self/fd")?.count()))
+}
+
+/// A peer that accepts and never speaks keeps nothing of an attempt that is given up, in clear or in the middle of TLS.
+#[tokio::test]
+async fn an_attempt_that_is_given_up_leaves_neither_thread_nor_socket() -> Result<()> {
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let address = silent.local_addr()?;
+    let give_up = async |scheme: &str| {
+        let url = format!("{scheme}://guest:guest@{address}/x");
+        let settings = Settings::from_values([("AMQP_URL", url)])?;
+        match Broker::from_settings(&settings, "buzon-test")?.connect().await {
+            Err(BrokerError::Deadline) => Ok(()),
+            other => anyhow::bail!("{other:?}"),
+        }
+    };
+    // The first ones start what every later one shares.
+    tokio::try_join!(give_up("amqp"), give_up("amqps"))?;
+    let before = held()?.1;
+    let many = (0..20).map(|nth| give_up(if nth % 2 == 0 { "amqp" } else { "amqps" }));
+    futures_util::future::try_join_all(many).await?;
+    wait::until("threads and sockets to be gone", Duration::from_secs(10), async || {
+        let (threads, sockets) = held()?;
+        ensure!(
+            threads == 0 && sockets <= before,
+            "{threads} threads; {sockets} descriptors, {before} before"
+        );
+        Ok(true)
+    })
+    .await
 }

@@ -4,6 +4,7 @@
 //! when it is started again in the same directory.
 
 mod account;
+mod disk;
 pub mod packages;
 mod postgres;
 mod rabbitmq;
@@ -11,6 +12,7 @@ mod rabbitmq;
 use std::time::Duration;
 
 pub use account::reachable_home;
+pub use disk::SmallDisk;
 pub use postgres::Postgres;
 pub(crate) use postgres::create_database;
 pub use rabbitmq::{Node, RabbitMq};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::product::Product;
 use harness::proxy::Proxy;
-use harness::servers::Postgres;
+use harness::servers::{Postgres, RabbitMq};
+use harness::stage::Stage;
 use harness::wait;
 use kapso_sim::{Fault, Outcome, SimConfig};
 use sqlx::postgres::PgPoolOptions;
@@ -16,7 +17,7 @@ use crate::scene::{PATIENCE, Road, figure, kapso};
 
 impl Road {
     /// On a Postgres of the test's own.
-    async fn on(postgres: &Postgres) -> Result<Self> {
+    pub(crate) async fn on(postgres: &Postgres) -> Result<Self> {
         let mut road = Self::new().await?;
         let url = postgres.url("postgres");
         road.pool = PgPoolOptions::new().max_connections(4).connect_lazy(&url)?;
@@ -36,7 +37,8 @@ impl Road {
     }
 }
 
-async fn away(worker: &Product, expected: f64) -> Result<()> {
+/// Waits until the worker says so of the database.
+pub(crate) async fn away(worker: &Product, expected: f64) -> Result<()> {
     wait::until(&format!("buzon_database_away to be {expected}"), PATIENCE, async || -> Result<bool> {
         let away = figure(worker, "buzon_database_away").await?;
         ensure!((away - expected).abs() < f64::EPSILON, "{away}: {}", worker.log());
@@ -46,7 +48,7 @@ async fn away(worker: &Product, expected: f64) -> Result<()> {
 }
 
 /// The status of the worker's answer on `/readyz`.
-async fn ready(worker: &Product) -> Result<u16> {
+pub(crate) async fn ready(worker: &Product) -> Result<u16> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     Ok(client.get(format!("http://{}/readyz", worker.http())).send().await?.status().as_u16())
 }
@@ -154,4 +156,39 @@ async fn broker_connections_are_closed_in_the_middle_of_a_stream() -> Result<()>
         road.close_broker_connections().await?;
     }
     road.each_answered_once(&asked).await
+}
+
+#[tokio::test]
+async fn the_broker_is_stopped_and_killed_in_the_middle_of_a_stream() -> Result<()> {
+    let (postgres, mut broker) = (Postgres::of_this_test().await?, RabbitMq::of_this_test().await?);
+    let slower = SimConfig { time_scale: 0.5, ..kapso() };
+    let mut road = Road::with(slower, Stage::on(&postgres, &broker).await?).await?;
+    road.stage.set("BUZON_WINDOW", "5");
+    let [_ingest, worker] = road.open().await?;
+    let mut asked = Vec::new();
+    for kills in [false, true, true] {
+        let next = asked.len();
+        asked.extend(road.ask(next..next + 40));
+        wait::until("some of them to be stored", PATIENCE, async || -> Result<bool> {
+            Ok(road.count("SELECT count(*) FROM webhooks").await? >= i64::try_from(next + 5)?)
+        })
+        .await?;
+        if kills {
+            broker.sync_definitions().await?;
+            broker.kill();
+        } else {
+            broker.stop().await?;
+        }
+        asked.extend(road.ask(next + 40..next + 50));
+        wait::until("it to be missed", PATIENCE, async || -> Result<bool> {
+            Ok(ready(&worker).await? == 503)
+        })
+        .await?;
+        broker.restart().await?;
+        wait::until("it to be back", PATIENCE, async || -> Result<bool> { Ok(ready(&worker).await? == 200) })
+            .await?;
+    }
+    road.each_answered_once(&asked).await?;
+    assert_eq!(road.count("SELECT count(*) FROM webhooks").await?, i64::try_from(asked.len())?);
+    Ok(())
 }

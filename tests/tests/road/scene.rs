@@ -64,8 +64,11 @@ impl Road {
     }
 
     pub(crate) async fn beside(kapso: SimConfig) -> Result<Self> {
+        Self::with(kapso, Stage::new().await?).await
+    }
+
+    pub(crate) async fn with(kapso: SimConfig, stage: Stage) -> Result<Self> {
         let sim = Sim::start(kapso).await?;
-        let stage = Stage::new().await?;
         sim.set_webhook_url(stage.webhook_url());
         let stage = stage
             .with("KAPSO_API_BASE_URL", sim.conversation_api_url())
@@ -306,6 +309,6 @@ fn once<'a>(names: impl Iterator<Item = &'a String>) -> BTreeMap<String, usize> 
 }
 
 /// The broker that all tests share.
-fn broker() -> Result<Node> {
+pub(crate) fn broker() -> Result<Node> {
     Node::attach(Path::new(&std::env::var(RABBITMQ_DIR).ok().context(scratch::HOW_TO_RUN)?))
 }

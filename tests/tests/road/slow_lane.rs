@@ -10,6 +10,9 @@ use crate::scene::{PATIENCE, Road, figure, number};
 /// How often the slow lane tries what the database refuses.
 const MAX_ATTEMPTS: i32 = 3;
 
+/// What one transaction of the fast lane takes unless configured.
+const WINDOW: usize = 250;
+
 impl Road {
     /// Sends a bad message among good ones while nobody looks, so that they are in one window; waits for the end.
     async fn one_bad_among_good(&self, bad: InboundMessage, attempts: i32, reason: &str) -> Result<()> {
@@ -65,6 +68,28 @@ async fn what_a_constraint_refuses_is_a_dead_letter_and_its_neighbours_are_answe
     road.one_bad_among_good(bad, MAX_ATTEMPTS, "no_poison\" (23514)").await?;
     let reason = road.texts("SELECT reason FROM dead_letters").await?.concat();
     assert!(!reason.contains("veneno"), "the reason shows the text: {reason}");
+    Ok(())
+}
+
+/// All that shared its window go one by one, which costs each a transaction of its own, and nothing else.
+#[tokio::test]
+async fn a_whole_window_beside_one_bad_webhook_is_projected_at_the_first_attempt() -> Result<()> {
+    let road = Road::new().await?;
+    sqlx::query("ALTER TABLE messages ADD CONSTRAINT no_poison CHECK (body NOT LIKE '%veneno%')")
+        .execute(&road.pool)
+        .await?;
+    let _ingest = road.stage.ingest().await?;
+    let mut good = road.ask(0..WINDOW / 2);
+    let bad = road.sim.inbound(InboundMessage::text(number(9999), "ayuda, veneno"));
+    good.extend(road.ask(WINDOW / 2..WINDOW - 1));
+    road.all_answered().await?;
+    let worker = road.stage.worker().await?;
+    road.becomes_a_dead_letter(&bad, MAX_ATTEMPTS).await?;
+    road.sim.clear_deliveries();
+    road.each_answered_once(&good).await?;
+    let projected = "SELECT count(*) FROM webhooks WHERE projected_at IS NOT NULL AND attempts = 1";
+    assert_eq!(road.count(projected).await?, i64::try_from(WINDOW - 1)?);
+    assert_eq!(worker.log().matches("a window goes to the slow lane").count(), 1, "{}", worker.log());
     Ok(())
 }
 

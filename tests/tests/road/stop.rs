@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use harness::process::Signal;
 use harness::wait;
 use kapso_sim::{Fault, Outcome, Times};
 
@@ -75,6 +76,28 @@ async fn it_stops_while_the_database_is_away() -> Result<()> {
     let status = worker.terminate(Duration::from_secs(5)).await?;
     ensure!(status.code() == Some(0), "{status}: {}", worker.log());
     sqlx::raw_sql("ALTER TABLE elsewhere RENAME TO messages").execute(&road.pool).await?;
+    let _worker = road.stage.worker().await?;
+    road.each_answered_once(&asked).await
+}
+
+/// 128 + SIGTERM, as a shell would say it: see `docs/OPERATIONS.md`.
+const EXIT_ABORTED: i32 = 143;
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_and_loses_nothing() -> Result<()> {
+    let road = Road::new().await?;
+    let _ingest = road.stage.ingest().await?;
+    let mut worker = road.stage.worker().await?;
+    let barrier = road.barrier().await?;
+    let asked = road.ask(0..10);
+    road.held_up(1).await?;
+    worker.process().signal(Signal::Terminate)?;
+    wait::until("it to be asked", PATIENCE, async || worker.log().contains("a second signal aborts")).await?;
+    let insisted = Instant::now();
+    let status = worker.terminate(DEADLINE).await?;
+    ensure!(status.code() == Some(EXIT_ABORTED), "{status}: {}", worker.log());
+    ensure!(insisted.elapsed() < DEADLINE / 2, "it took {:?}", insisted.elapsed());
+    barrier.lift().await?;
     let _worker = road.stage.worker().await?;
     road.each_answered_once(&asked).await
 }
