@@ -12,12 +12,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
-    archive::slow_lane,
-    consume,
-    effects::{Policy, Rules, dispatcher},
-    kapso::Client,
-    schema,
-    settings::RunSettings,
+    archive::slow_lane, consume, effects::dispatcher, kapso::Client, schema, settings::RunSettings,
     store::Store,
 };
 
@@ -38,7 +33,10 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
 
     let pool = connect_lazily(&settings);
     let client = client(&settings)?;
-    let store = Store::new(pool.clone(), policy(&settings, client.is_some())).unmasked(settings.log_unmasked);
+    if let Some(why) = settings.policy.off {
+        tracing::warn!(why, "nothing is sent: what would have been is recorded");
+    }
+    let store = Store::new(pool.clone(), settings.policy).unmasked(settings.log_unmasked);
     tokio::select! {
         () = schema::ready(&pool, &health) => {}
         () = stop.cancelled() => return Ok(()),
@@ -79,29 +77,11 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
 /// The client, where effects are to be performed.
 fn client(settings: &RunSettings) -> anyhow::Result<Option<Client>> {
     match &settings.api.token {
-        Some(token) if settings.effects => {
+        Some(token) if settings.policy.off.is_none() => {
             let client = Client::new(settings.api.base.clone(), token);
             Ok(Some(client.map_err(|error| anyhow::anyhow!("KAPSO_API_TOKEN can't be used: {error}"))?))
         }
         _ => Ok(None),
-    }
-}
-
-fn policy(settings: &RunSettings, performed: bool) -> Policy {
-    let off = match (performed, settings.effects) {
-        (true, _) => None,
-        (false, false) => Some("BUZON_EFFECTS is off"),
-        (false, true) => Some("there is no KAPSO_API_TOKEN"),
-    };
-    if let Some(why) = off {
-        tracing::warn!(why, "nothing is sent: what would have been is recorded");
-    }
-    Policy {
-        off,
-        rules: Rules::default(),
-        reply_max_age: settings.reply_max_age,
-        phone_number_id: settings.phone_number_id.clone(),
-        api: settings.api.style,
     }
 }
 
