@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{Batch, changes::Changes};
@@ -53,8 +53,8 @@ impl Rebuild {
     ///
     /// # Errors
     /// When Postgres refuses or is away.
-    pub async fn begin(database: &PgConnectOptions, pool: PgPool) -> Result<Self, Fault> {
-        let mut connection = PgConnection::connect_with(database).await?;
+    pub async fn begin(pool: PgPool) -> Result<Self, Fault> {
+        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
         shadow::make(&mut connection).await?;
         sqlx::query("CREATE TEMP TABLE rebuilt (received_at timestamptz, id bytea)")
             .execute(&mut connection)

@@ -92,7 +92,7 @@ pub async fn run(
         screen::say(pages.told())?;
     }
     if arguments.selected.rebuild {
-        return rebuild::run(&arguments, options, pool, pages).await;
+        return rebuild::run(&arguments, pool, pages).await;
     }
     let effects = if arguments.effects { Effects::Owed } else { Effects::Off };
     let mut replayed = Replayed::default();

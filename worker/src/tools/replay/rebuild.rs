@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::PgPool;
 
 use super::{Arguments, pages::Pages, preview};
 use crate::{
@@ -28,18 +28,13 @@ struct Told {
     preview: Option<preview::Told>,
 }
 
-pub(super) async fn run(
-    arguments: &Arguments,
-    options: &PgConnectOptions,
-    pool: PgPool,
-    mut pages: Pages,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(arguments: &Arguments, pool: PgPool, mut pages: Pages) -> anyhow::Result<ExitCode> {
     let question = "Rebuild the projections from the archive? Rows that it does not tell of are gone then.";
     if !confirm(question, arguments.yes || arguments.dry_run)? {
         say("Nothing was changed.")?;
         return Ok(ExitCode::FAILURE);
     }
-    let mut rebuild = Rebuild::begin(options, pool).await.context(UNTOUCHED)?;
+    let mut rebuild = Rebuild::begin(pool).await.context(UNTOUCHED)?;
     while let Some(page) = pages.next().await.context(UNTOUCHED)? {
         rebuild.take(&page).await.context(UNTOUCHED)?;
         pages.advance(&page);
