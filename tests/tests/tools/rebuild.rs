@@ -1,5 +1,6 @@
 //! The projections rebuilt wholly from the archive: the same rows, whatever was there, and whatever happens.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -31,7 +32,9 @@ impl Scene {
         drop(worker);
         // From here on nothing is sent: the story's people are none that the simulator knows.
         self.stage.set("KAPSO_API_TOKEN", "");
+        let mut told: BTreeSet<Vec<u8>> = BTreeSet::new();
         for example in payloads::all()? {
+            told.insert(example.body.clone());
             let unsigned = example.headers.iter().filter(|(name, _)| !name.contains("signature"));
             self.posts_with(
                 example.body.clone(),
@@ -39,14 +42,21 @@ impl Scene {
             )
             .await?;
         }
-        for told in Story::new().told {
-            self.posts_with(
-                told.bytes().to_vec(),
-                told.headers.iter().map(|(name, value)| (*name, value.as_str())),
-            )
-            .await?;
+        for webhook in Story::new().told {
+            told.insert(webhook.bytes().to_vec());
+            let headers = webhook.headers.iter().map(|(name, value)| (*name, value.as_str()));
+            self.posts_with(webhook.bytes().to_vec(), headers).await?;
         }
         let worker = self.stage.worker().await?;
+        harness::wait::until("all of it to be stored", PATIENCE, async || {
+            let stored: Vec<Vec<u8>> =
+                sqlx::query_scalar("SELECT body FROM webhooks").fetch_all(&self.pool).await?;
+            let stored: BTreeSet<Vec<u8>> = stored.into_iter().collect();
+            let missing = told.difference(&stored).count();
+            ensure!(missing == 0, "{missing} are missing");
+            Ok(true)
+        })
+        .await?;
         self.settled().await?;
         drop((ingest, worker));
         State::of(&self.pool, Effects::Whole).await
@@ -150,7 +160,7 @@ async fn whoever_kills_it_leaves_what_was_there_and_readers_never_see_less() -> 
     let mut left = [0, 0];
     for nth in 0..12 {
         let mut rebuild = scene.start(&format!("killed-{nth}"), &["replay", "--rebuild"])?;
-        tokio::time::sleep(Duration::from_millis(chance.random_range(20..1500))).await;
+        tokio::time::sleep(Duration::from_millis(chance.random_range(5..300))).await;
         rebuild.signal(Signal::Kill)?;
         rebuild.end(PATIENCE).await?;
         let seen = State::of(&scene.pool, Effects::Whole).await?;

@@ -15,6 +15,8 @@ const STYLE: &str = "{wide_bar} {human_pos} of {human_len} webhooks, {eta} left"
 /// How far it is, on standard error.
 pub(super) struct Progress {
     bar: ProgressBar,
+    total: u64,
+    done: u64,
     lines: bool,
     told: Instant,
 }
@@ -23,27 +25,28 @@ impl Progress {
     pub(super) fn of(total: i64) -> Self {
         let lines = !io::stderr().is_terminal();
         let bar = if lines { ProgressBar::hidden() } else { ProgressBar::no_length() };
-        bar.set_length(u64::try_from(total).unwrap_or_default());
+        let total = u64::try_from(total).unwrap_or_default();
+        bar.set_length(total);
         if let Ok(style) = ProgressStyle::with_template(STYLE) {
             bar.set_style(style);
         }
-        Self { bar, lines, told: Instant::now() }
+        Self { bar, total, done: 0, lines, told: Instant::now() }
     }
 
     /// So many more are done.
     pub(super) fn advance(&mut self, webhooks: usize) {
-        self.bar.inc(webhooks as u64);
+        self.done += webhooks as u64;
+        self.bar.set_position(self.done);
         if self.lines && self.told.elapsed() >= LINE_EVERY {
             self.told = Instant::now();
             // Nobody is worse off if it can't be written.
-            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());
-            let _ = writeln!(io::stderr(), "{done} of {total} webhooks");
+            let _ = writeln!(io::stderr(), "{} of {} webhooks", self.done, self.total);
         }
     }
 
     /// How many are done.
     pub(super) fn done(&self) -> u64 {
-        self.bar.position()
+        self.done
     }
 
     /// Takes the bar away.
