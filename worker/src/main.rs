@@ -19,12 +19,17 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Clone, Subcommand)]
 enum Command {
     /// Consume webhooks and perform effects (the default)
     Run,
     /// Bring the database to this worker's schema, and exit
     Migrate,
+    /// See and settle what could not be projected
+    #[command(subcommand)]
+    DeadLetters(tools::dead_letters::Command),
+    /// Project archived webhooks again; nothing is sent unless asked for
+    Replay(tools::replay::Arguments),
     /// Ask the worker on this machine whether it is ready; exit 0 if so
     Healthcheck,
 }
@@ -32,7 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Run);
     match start(command) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(code)) => code,
         Ok(Err(error)) if matches!(error.downcast_ref(), Some(BrokerError::Topology(_))) => {
             complain(&error, EXIT_TOPOLOGY)
         }
@@ -51,22 +56,33 @@ fn complain(what: &dyn Display, code: u8) -> ExitCode {
 }
 
 /// Reads the settings and runs; the outer error is one of configuration.
-fn start(command: Command) -> Result<anyhow::Result<()>, SettingsError> {
+fn start(command: Command) -> Result<anyhow::Result<ExitCode>, SettingsError> {
     let settings = Settings::load()?;
     telemetry::start_logging(&settings)?;
     Ok(match command {
         Command::Run => {
             let settings = settings::RunSettings::read(&settings)?;
-            block_on(run::run(settings))
+            block_on(run::run(settings)).map(|()| ExitCode::SUCCESS)
         }
         Command::Migrate => {
             let database = settings::database(&settings)?;
-            block_on(async { tools::migrate::run(&database).await })
+            block_on(async { tools::migrate::run(&database).await }).map(|()| ExitCode::SUCCESS)
         }
-        Command::Healthcheck => health::check(settings::metrics_addr(&settings)?).map_err(Into::into),
+        Command::DeadLetters(command) => {
+            let database = settings::database(&settings)?;
+            block_on(async { tools::dead_letters::run(command, &database).await })
+        }
+        Command::Replay(arguments) => {
+            let (database, policy) = (settings::database(&settings)?, settings::policy(&settings)?);
+            block_on(async { tools::replay::run(arguments, &database, policy).await })
+        }
+        Command::Healthcheck => {
+            let checked = health::check(settings::metrics_addr(&settings)?);
+            checked.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
     })
 }
 
-fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }

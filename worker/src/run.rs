@@ -15,7 +15,7 @@ use tokio::{task::JoinSet, time::timeout};
 use crate::{
     archive::slow_lane,
     consume::{self, Consumer},
-    effects::{Policy, Rules, dispatcher},
+    effects::dispatcher,
     kapso::Client,
     outage::{self, Outages},
     schema,
@@ -49,7 +49,10 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
 
     let pool = connect_lazily(&settings);
     let client = client(&settings)?;
-    let store = Store::new(pool.clone(), policy(&settings, client.is_some())).unmasked(settings.log_unmasked);
+    if let Some(why) = settings.policy.off {
+        tracing::warn!(why, "nothing is sent: what would have been is recorded");
+    }
+    let store = Store::new(pool.clone(), settings.policy).unmasked(settings.log_unmasked);
     let outages = Outages::new(health.clone());
     let mut start = outages.met_by("schema");
     tokio::select! {
@@ -97,29 +100,11 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
 /// The client, where effects are to be performed.
 fn client(settings: &RunSettings) -> anyhow::Result<Option<Client>> {
     match &settings.api.token {
-        Some(token) if settings.effects => {
+        Some(token) if settings.policy.off.is_none() => {
             let client = Client::new(settings.api.base.clone(), token);
             Ok(Some(client.map_err(|error| anyhow::anyhow!("KAPSO_API_TOKEN can't be used: {error}"))?))
         }
         _ => Ok(None),
-    }
-}
-
-fn policy(settings: &RunSettings, performed: bool) -> Policy {
-    let off = match (performed, settings.effects) {
-        (true, _) => None,
-        (false, false) => Some("BUZON_EFFECTS is off"),
-        (false, true) => Some("there is no KAPSO_API_TOKEN"),
-    };
-    if let Some(why) = off {
-        tracing::warn!(why, "nothing is sent: what would have been is recorded");
-    }
-    Policy {
-        off,
-        rules: Rules::default(),
-        reply_max_age: settings.reply_max_age,
-        phone_number_id: settings.phone_number_id.clone(),
-        api: settings.api.style,
     }
 }
 

@@ -15,11 +15,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why there is nothing to work with yet.
 #[derive(Debug, thiserror::Error)]
-enum NotReady {
+pub enum NotReady {
+    /// It can't be reached.
     #[error("the database: {0}")]
     Away(#[from] sqlx::Error),
+    /// Migrations are missing.
     #[error("the database has schema {found}, and this worker needs {needed}: run `worker migrate`")]
-    Older { found: i64, needed: i64 },
+    Older {
+        /// The last migration that it has.
+        found: i64,
+        /// The last one that this worker knows.
+        needed: i64,
+    },
 }
 
 /// Waits until the database answers and has the schema. A newer schema will do:
@@ -33,7 +40,11 @@ pub async fn ready(pool: &PgPool, met: &mut Met) {
     met.works();
 }
 
-async fn look(pool: &PgPool) -> Result<(), NotReady> {
+/// Looks once whether the database answers and has the schema.
+///
+/// # Errors
+/// What is not so.
+pub async fn look(pool: &PgPool) -> Result<(), NotReady> {
     let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
     let exists: bool =
         sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;

@@ -14,7 +14,11 @@ use contract::{
 use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{consume, kapso::ApiStyle};
+use crate::{
+    consume,
+    effects::{Policy, Rules},
+    kapso::ApiStyle,
+};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
@@ -41,12 +45,8 @@ pub struct RunSettings {
     pub consume: consume::Settings,
     /// How Kapso's API is called; none where there is no token.
     pub api: Api,
-    /// Whether effects are performed (`BUZON_EFFECTS`).
-    pub effects: bool,
-    /// Our number, for events that do not name it.
-    pub phone_number_id: Option<String>,
-    /// Messages older than this are not answered.
-    pub reply_max_age: time::Duration,
+    /// What is owed to whom, and whether it is performed.
+    pub policy: Policy,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
     pub log_unmasked: bool,
     /// Where health and figures are served.
@@ -111,11 +111,7 @@ impl RunSettings {
                 window: settings.parsed("BUZON_WINDOW", WINDOW, "a number of deliveries, at least 1")?.get(),
             },
             api: Api::read(settings)?,
-            effects: settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?.0,
-            phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
-            reply_max_age: time::Duration::seconds(
-                seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into(),
-            ),
+            policy: policy(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
             shutdown_deadline: Duration::from_millis(settings.parsed(
@@ -139,6 +135,26 @@ impl Api {
         }
         Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)? })
     }
+}
+
+/// Reads what decides about effects.
+///
+/// # Errors
+/// When a setting is malformed.
+pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
+    let api = Api::read(settings)?;
+    let off = match (api.token, settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?) {
+        (_, Switch(false)) => Some("BUZON_EFFECTS is off"),
+        (None, Switch(true)) => Some("there is no KAPSO_API_TOKEN"),
+        (Some(_), Switch(true)) => None,
+    };
+    Ok(Policy {
+        off,
+        rules: Rules::default(),
+        reply_max_age: time::Duration::seconds(seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into()),
+        phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
+        api: api.style,
+    })
 }
 
 /// Reads `KAPSO_API_TOKEN`: it must fit into a request's header.

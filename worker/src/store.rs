@@ -1,5 +1,9 @@
 //! One transaction archives webhooks, projects their events and owes the effects of them.
 
+pub mod changes;
+pub mod rebuild;
+pub mod replay;
+
 use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use contract::{
@@ -127,7 +131,7 @@ impl Store {
     /// # Errors
     /// [`Fault`]; nothing of it is stored then.
     pub async fn take_pending(&self, webhook: &Envelope) -> Result<(), Fault> {
-        let batch = Batch::decode(std::slice::from_ref(webhook));
+        let batch = Batch::decode([webhook]);
         self.in_transaction(&batch, Archiving::Pending).await
     }
 
@@ -195,10 +199,10 @@ impl Store {
 }
 
 impl<'a> Batch<'a> {
-    fn decode(webhooks: &'a [Envelope]) -> Self {
-        let mut batch = Self { webhooks: Vec::with_capacity(webhooks.len()), events: Vec::new() };
+    fn decode(webhooks: impl IntoIterator<Item = &'a Envelope>) -> Self {
+        let mut batch = Self { webhooks: Vec::new(), events: Vec::new() };
         let mut seen = HashSet::new();
-        for webhook in webhooks.iter().filter(|webhook| seen.insert(webhook.id)) {
+        for webhook in webhooks.into_iter().filter(|webhook| seen.insert(webhook.id)) {
             #[cfg(debug_assertions)]
             crate::killer::strike(&webhook.body);
             let mut decoded = decode(webhook);
@@ -243,6 +247,7 @@ impl<'a> Batch<'a> {
                 pending::dead(tx, webhook).await?;
             } else {
                 pending::projected(tx, webhook, decoded.dialect).await?;
+                dead_letters::resolve(tx, webhook.id, &decoded.undecodable).await?;
             }
         }
         Ok(())

@@ -1,9 +1,12 @@
 //! The archive: every authenticated webhook, byte for byte (`webhooks`), what could not be
 //! projected of it (`dead_letters`), and the slow lane that works on what is pending.
 
+pub mod again;
 pub mod dead_letters;
+pub mod letters;
 mod partitions;
 pub(crate) mod pending;
+pub mod selection;
 pub mod slow_lane;
 
 pub use partitions::Partitions;

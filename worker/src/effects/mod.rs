@@ -16,6 +16,7 @@ pub mod outbox;
 mod outcome;
 mod owed;
 mod record;
+pub mod reply;
 mod rules;
 
 pub use owed::{Owed, Policy, Refusal, State};

@@ -4,11 +4,8 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{EffectKind, lease::Leased, outcome::Outcome};
-use crate::{
-    event::{ContactNames, Dialect, Direction, Event, Fact, Message, Moment},
-    project::{self, Lock, ProjectError, Source, Sourced},
-};
+use super::{EffectKind, lease::Leased, outcome::Outcome, reply::Reply};
+use crate::project::{self, Lock, ProjectError};
 
 /// Records an outcome. It may come late: an effect whose lease ran out meanwhile is
 /// unknown, and then the truth is still better.
@@ -23,11 +20,11 @@ pub(super) async fn outcome(
         let mut tx = pool.begin().await?;
         project::lock(&mut tx, lock).await?;
         attempt(&mut tx, effect, http_status, outcome).await?;
-        if settle(&mut tx, effect, outcome).await? == 0 {
+        let Some(settled_at) = settle(&mut tx, effect, outcome).await? else {
             // Another attempt has been allowed meanwhile; this one is history.
             return tx.commit().await;
-        }
-        match reply(&mut tx, effect, outcome, lock).await {
+        };
+        match reply(&mut tx, effect, outcome, settled_at, lock).await {
             Ok(()) => return tx.commit().await,
             Err(ProjectError::NeedsExclusive) => {
                 tx.rollback().await?;
@@ -57,27 +54,32 @@ async fn attempt(
     Ok(())
 }
 
-async fn settle(tx: &mut PgConnection, effect: &Leased, outcome: &Outcome) -> sqlx::Result<u64> {
+/// When the effect was settled, if it was; none where there is nothing to settle any more.
+async fn settle(
+    tx: &mut PgConnection,
+    effect: &Leased,
+    outcome: &Outcome,
+) -> sqlx::Result<Option<Option<OffsetDateTime>>> {
     let (state, pause) = match outcome {
         Outcome::Done(_) => ("done", 0.0),
         Outcome::Again(pause, _) => ("pending", pause.as_secs_f64()),
         Outcome::Discarded(_) => ("discarded", 0.0),
         Outcome::Unknown(_) => ("unknown", 0.0),
     };
-    let settled = sqlx::query(
+    sqlx::query_scalar(
         "UPDATE effects SET state = $3, lease = NULL, outcome = $4,
             settled_at = CASE WHEN $3 <> 'pending' THEN now() END,
             next_at = now() + make_interval(secs => $5)
-         WHERE id = $1 AND attempts = $2 AND state IN ('pending', 'unknown')",
+         WHERE id = $1 AND attempts = $2 AND state IN ('pending', 'unknown')
+         RETURNING settled_at",
     )
     .bind(effect.id)
     .bind(effect.attempt)
     .bind(state)
     .bind(told(outcome))
     .bind(pause)
-    .execute(tx)
-    .await?;
-    Ok(settled.rows_affected())
+    .fetch_optional(tx)
+    .await
 }
 
 fn told(outcome: &Outcome) -> &str {
@@ -87,43 +89,38 @@ fn told(outcome: &Outcome) -> &str {
     }
 }
 
-/// Projects the message that a reply became, as far as the outbox knows it.
+/// Projects the message that a reply became, as far as the outbox knows it, and keeps what
+/// it takes to do so again.
 async fn reply(
     tx: &mut PgConnection,
     effect: &Leased,
     outcome: &Outcome,
+    settled_at: Option<OffsetDateTime>,
     lock: Lock,
 ) -> Result<(), ProjectError> {
-    let (EffectKind::SendText, Outcome::Done(names)) = (effect.kind, outcome) else {
+    let (EffectKind::SendText, Outcome::Done(names), Some(at)) = (effect.kind, outcome, settled_at) else {
         return Ok(());
     };
     if names.is_empty() {
         return Ok(());
     }
-    let now = OffsetDateTime::now_utc();
-    let message = Message {
+    let reply = Reply {
+        effect: effect.id,
         names: names.clone(),
-        direction: Some(Direction::Outbound),
-        conversation: effect.conversation_id.clone(),
-        contact: ContactNames::of_recipient(effect.recipient.as_deref()),
+        conversation_id: effect.conversation_id.clone(),
         phone_number_id: effect.phone_number_id.clone(),
-        kind: Some("text".to_owned()),
+        recipient: effect.recipient.clone(),
         body: effect.body.clone(),
-        written_now: true,
-        ..Message::default()
+        at,
     };
-    // Noted on arrival: what Kapso says of the message's time is better.
-    let at = Moment { at: now, timed: false };
-    let event = Event { item: 0, at, fact: Fact::Message(message) };
-    let source = Source::Effect(effect.id);
-    let sourced = Sourced { source, received_at: now, dialect: Dialect::Outbox, event };
-    project::project(tx, &[sourced], lock).await?;
+    project::project(tx, &[reply.told()], lock).await?;
     sqlx::query(
-        "UPDATE effects SET sent_message_id = COALESCE(
+        "UPDATE effects SET sent_names = $3, sent_message_id = COALESCE(
             (SELECT id FROM message_aliases WHERE alias = $2), $2) WHERE id = $1",
     )
     .bind(effect.id)
     .bind(names.first())
+    .bind(names)
     .execute(tx)
     .await?;
     Ok(())

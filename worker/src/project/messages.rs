@@ -143,6 +143,16 @@ pub(super) const MERGE: &str = concat!(
     on_conflict!()
 );
 
+/// Takes from the shadow (see [`super::shadow`]) the rows that are not there. `status` is derived
+/// and can't be given.
+pub(super) const FROM_SHADOW: &str = concat!(
+    "INSERT INTO messages (id, ",
+    columns!(),
+    ") SELECT id, ",
+    columns!(),
+    " FROM pg_temp.messages new WHERE NOT EXISTS (SELECT FROM messages old WHERE new.id = old.id)"
+);
+
 /// Merges rows into the table.
 pub(super) async fn upsert(tx: &mut PgConnection, rows: &BTreeMap<String, MessageRow>) -> sqlx::Result<()> {
     if rows.is_empty() {

@@ -18,6 +18,7 @@ mod messages;
 mod names;
 mod reactions;
 mod registers;
+pub mod shadow;
 mod statuses;
 mod subjects;
 
