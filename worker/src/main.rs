@@ -10,6 +10,9 @@ use contract::{
 };
 use worker::{run, settings, tools};
 
+/// The exit code of what Ctrl-C ended: 128 + SIGINT, as a shell would report it.
+const EXIT_INTERRUPTED: u8 = 130;
+
 /// Stores what Kapso's webhooks say in Postgres, and calls Kapso back.
 #[derive(Parser)]
 #[command(name = "worker", version)]
@@ -24,6 +27,8 @@ enum Command {
     Run,
     /// Bring the database to this worker's schema, and exit
     Migrate,
+    /// Ask Kapso for messages that never reached us, and store them; nobody is answered
+    Backfill(tools::backfill::Arguments),
     /// Ask the worker on this machine whether it is ready; exit 0 if so
     Healthcheck,
 }
@@ -32,6 +37,14 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Run);
     match start(command) {
         Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if error.is::<clap::Error>() => {
+            // It is the only error of this type: clap ends the process by itself otherwise.
+            error.downcast::<clap::Error>().map_or(ExitCode::FAILURE, |usage| usage.exit())
+        }
+        Ok(Err(error)) if error.is::<tools::backfill::Interrupted>() => {
+            tracing::warn!("{error}");
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
         Ok(Err(error)) => {
             tracing::error!(error = format!("{error:#}"), "failed");
             ExitCode::FAILURE
@@ -58,6 +71,10 @@ fn start(command: Command) -> Result<anyhow::Result<()>, SettingsError> {
         Command::Migrate => {
             let database = settings::database(&settings)?;
             block_on(async { tools::migrate::run(&database).await })
+        }
+        Command::Backfill(arguments) => {
+            let backfill = tools::backfill::Backfill::read(arguments, &settings)?;
+            block_on(backfill.run())
         }
         Command::Healthcheck => health::check(settings::metrics_addr(&settings)?).map_err(Into::into),
     })

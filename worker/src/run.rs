@@ -15,6 +15,7 @@ use crate::{
     archive::slow_lane,
     consume,
     effects::{Policy, Rules, dispatcher},
+    gaps::detector,
     kapso::Client,
     schema,
     settings::RunSettings,
@@ -47,6 +48,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(consume::run(settings.broker, store.clone(), settings.consume, health, stop.clone()));
     tasks.spawn(slow_lane::run(store.clone(), stop.clone()));
+    tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()));
     if let Some(client) = client {
         tasks.spawn(dispatcher::run(store, client, stop.clone()));
     }

@@ -14,7 +14,7 @@ use contract::{
 use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{consume, kapso::ApiStyle};
+use crate::{consume, gaps::GapSettings, kapso::ApiStyle};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
@@ -47,6 +47,8 @@ pub struct RunSettings {
     pub phone_number_id: Option<String>,
     /// Messages older than this are not answered.
     pub reply_max_age: time::Duration,
+    /// How gaps are looked for.
+    pub gaps: GapSettings,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
     pub log_unmasked: bool,
     /// Where health and figures are served.
@@ -66,7 +68,7 @@ pub struct Api {
 }
 
 /// A setting that is `on` or `off`.
-struct Switch(bool);
+pub(crate) struct Switch(pub(crate) bool);
 
 impl FromStr for Switch {
     type Err = ();
@@ -115,6 +117,7 @@ impl RunSettings {
             reply_max_age: time::Duration::seconds(
                 seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into(),
             ),
+            gaps: GapSettings::read(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
             shutdown_deadline: Duration::from_millis(settings.parsed(
@@ -127,7 +130,11 @@ impl RunSettings {
 }
 
 impl Api {
-    fn read(settings: &Settings) -> Result<Self, SettingsError> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the address or the token is malformed.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, SettingsError> {
         const VARIABLE: &str = "KAPSO_API_BASE_URL";
         const EXPECTED: &str = "an address such as https://app.kapso.ai/api/v1";
         let text = settings.text(VARIABLE).unwrap_or_else(|| API_BASE.to_owned());

@@ -20,6 +20,9 @@ mod meta;
 mod status;
 mod subject;
 
+pub(crate) use instant::instant;
+pub(crate) use json::text;
+
 use contract::envelope::Envelope;
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -1,4 +1,5 @@
 //! The subcommands, one file each.
 
+pub mod backfill;
 pub mod migrate;
 pub mod when;
