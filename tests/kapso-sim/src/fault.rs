@@ -115,6 +115,12 @@ impl Fault {
         Self { on: Some(Action::Mark), about: None, outcome, times: Times::Next(1) }
     }
 
+    /// The next listing runs into `outcome`.
+    #[must_use]
+    pub fn next_list(outcome: Outcome) -> Self {
+        Self { on: Some(Action::List), about: None, outcome, times: Times::Next(1) }
+    }
+
     /// The next call of any kind runs into `outcome`.
     #[must_use]
     pub fn next_call(outcome: Outcome) -> Self {
