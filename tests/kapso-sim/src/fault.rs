@@ -29,7 +29,7 @@ pub enum Action {
 pub struct Fault {
     /// Which calls; none: any.
     pub on: Option<Action>,
-    /// Only calls that name this conversation id, number or message id.
+    /// Only calls that name this conversation id, number or message id; a listing, also anything in its path or query.
     pub about: Option<String>,
     /// What happens to them.
     pub outcome: Outcome,

@@ -70,7 +70,10 @@ pub(super) fn proxy_messages(world: &World, number: &str, query: &Query) -> Resu
         "kapso(default)" | "kapso(*)" | "kapso(all)" => true,
         "" | "kapso()" => false,
         _ => {
-            return Err(Reply::kapso(400, "fields other than kapso(default) are not known to this simulator"));
+            return Err(Reply::kapso(
+                400,
+                "fields other than kapso(default) are not known to this simulator",
+            ));
         }
     };
     messages_by_cursor(world, query, of_kapso)
