@@ -128,3 +128,23 @@ async fn it_disturbs_nobody() -> Result<()> {
     let _worker = scene.stage.worker().await?;
     holds("no other check", async || Ok(scene.count("SELECT count(*) FROM gap_checks").await? == 1)).await
 }
+
+/// The key's rate limit is one: whoever asks, asks alone.
+#[tokio::test]
+async fn a_backfill_by_hand_waits_for_it() -> Result<()> {
+    let mut scene = Scene::new(Style::Conversation).await?;
+    scene.stage.set("BUZON_GAP_CHECK_MINUTES", "60");
+    scene.stage.set("BUZON_GAP_CALLS_PER_MINUTE", "1");
+    let _lost = scene.unheard(1, "hola", Duration::minutes(5));
+    let mut worker = scene.stage.worker().await?;
+    wait::until("the detector to ask", PATIENCE, async || scene.lists_asked() == 1).await?;
+    scene.stage.set("BUZON_GAP_CALLS_PER_MINUTE", "60000");
+    let mut by_hand = scene.start(&["--since", "1h", "--json"])?;
+    wait::until("it to wait", PATIENCE, async || by_hand.log().contains("waiting for its end")).await?;
+    assert_eq!(scene.lists_asked(), 1);
+    // One that is stopped in the middle has found nothing, and holds nobody up.
+    worker.terminate(PATIENCE).await?;
+    assert_eq!(by_hand.process().end(PATIENCE).await?.code(), Some(0), "{}", by_hand.log());
+    assert_eq!((scene.backfilled().await?, scene.count("SELECT count(*) FROM gap_checks").await?), (1, 0));
+    Ok(())
+}

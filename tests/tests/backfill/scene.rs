@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use harness::product::Product;
 use harness::stage::{SECRET, Stage};
-use harness::wait;
+use harness::{ports, wait};
 use kapso_sim::{Action, Dialect, InboundMessage, SentIds, Sim, SimConfig, Statuses};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -105,6 +106,20 @@ impl Scene {
         let arguments = [&["backfill"], arguments].concat();
         let done = self.stage.finish("worker", &arguments).await?;
         Ok(Ran { code: done.code, log: done.log })
+    }
+
+    /// Starts `worker backfill`, to be ended by the test.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Result<Product> {
+        let settings = [
+            "DATABASE_URL",
+            "KAPSO_API_BASE_URL",
+            "KAPSO_API_TOKEN",
+            "KAPSO_PHONE_NUMBER_ID",
+            "BUZON_GAP_CALLS_PER_MINUTE",
+        ];
+        let settings = settings.map(|name| (name.to_owned(), self.stage.setting(name).to_owned())).into();
+        let arguments = [&["backfill"], arguments].concat();
+        Product::start("worker", &arguments, &settings, ports::loopback(ports::free()?), self.stage.dir())
     }
 
     /// The same, which must do well: what it reports.

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use harness::process::Signal;
-use harness::product::Product;
-use harness::{ports, wait};
+use harness::wait;
 use kapso_sim::{Fault, Outcome, Reply, Times};
 use serde_json::json;
 use time::Duration as Ago;
@@ -89,6 +88,9 @@ async fn the_proxy_wants_a_number() -> Result<()> {
     scene.stage.set("KAPSO_PHONE_NUMBER_ID", "");
     let ran = scene.backfill(&["--since", "1h"]).await?;
     assert_eq!((ran.code, ran.log.contains("set KAPSO_PHONE_NUMBER_ID")), (Some(1), true), "{}", ran.log);
+    scene.stage.set("KAPSO_PHONE_NUMBER_ID", "4711");
+    let ran = scene.backfill(&["--since", "1h"]).await?;
+    assert_eq!((ran.code, ran.log.contains("it knows none of our numbers")), (Some(1), true), "{}", ran.log);
     Ok(())
 }
 
@@ -109,20 +111,4 @@ async fn ctrl_c_ends_it_between_two_pages() -> Result<()> {
     assert_eq!(scene.report(&["--since", "1h"]).await?["stored"], 150);
     assert_eq!(scene.backfilled().await?, i64::try_from(lost.len())?);
     Ok(())
-}
-
-impl Scene {
-    /// Starts `worker backfill`, to be ended by the test.
-    fn start(&self, arguments: &[&str]) -> Result<Product> {
-        let settings = [
-            "DATABASE_URL",
-            "KAPSO_API_BASE_URL",
-            "KAPSO_API_TOKEN",
-            "KAPSO_PHONE_NUMBER_ID",
-            "BUZON_GAP_CALLS_PER_MINUTE",
-        ];
-        let settings = settings.map(|name| (name.to_owned(), self.stage.setting(name).to_owned())).into();
-        let arguments = [&["backfill"], arguments].concat();
-        Product::start("worker", &arguments, &settings, ports::loopback(ports::free()?), self.stage.dir())
-    }
 }

@@ -44,7 +44,10 @@ pub async fn check(
 ) -> Result<(), GapError> {
     let mut asker = Asker::new(check.client, check.calls_per_minute, check.stop);
     let mut compared = Compared { check, report, seen, done: HashSet::new() };
-    walk::all(&mut asker, check, &mut compared).await
+    let done = walk::all(&mut asker, check, &mut compared).await;
+    // The last answers may have been none that anything came of.
+    report.requests = asker.asked;
+    done
 }
 
 /// Where the pages go.

@@ -123,7 +123,8 @@ fn tell(window: Window, report: &Report) {
         );
         return;
     }
-    let todo = if stored == missing { "nothing" } else { "worker backfill --since …" };
+    let by_hand = || format!("worker backfill --since {}", shown(report.oldest));
+    let todo = if stored == missing { "nothing".to_owned() } else { by_hand() };
     tracing::warn!(
         gap.since = since,
         gap.until = until,

@@ -36,14 +36,13 @@ pub(super) async fn look(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<S
 /// A message is known when an event told of it, and not only of a status, a reaction or a
 /// silence after it: then it has a time.
 async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>> {
-    const SELECT: &str =
-        "SELECT place, bool_or(occurred_at IS NOT NULL), bool_or(sent_at IS NOT NULL), bool_or(delivered_at IS NOT NULL),
+    const SELECT: &str = "SELECT place, bool_or(sent_at IS NOT NULL), bool_or(delivered_at IS NOT NULL),
                 bool_or(read_at IS NOT NULL), bool_or(failed_at IS NOT NULL)
          FROM UNNEST($1::bigint[], $2::text[]) AS asked (place, name)
          LEFT JOIN message_aliases ON alias = name
          JOIN messages ON messages.id = COALESCE(message_aliases.id, name)
-         GROUP BY place";
-    type Row = (i64, bool, bool, bool, bool, bool);
+         GROUP BY place HAVING bool_or(occurred_at IS NOT NULL)";
+    type Row = (i64, bool, bool, bool, bool);
     let named = listed
         .iter()
         .zip(0_i64..)
@@ -51,8 +50,7 @@ async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>
     let (places, names): (Vec<i64>, Vec<&str>) = named.unzip();
     let rows: Vec<Row> = sqlx::query_as(SELECT).bind(places).bind(names).fetch_all(pool).await?;
     let mut standings = vec![Standing::Missing; listed.len()];
-    for (place, told, sent, delivered, read, failed) in rows.into_iter().filter(|row| row.1) {
-        debug_assert!(told);
+    for (place, sent, delivered, read, failed) in rows {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let ours = Got { sent, delivered, read, failed };
         if let (Some(standing), Some(item)) = (standings.get_mut(place), listed.get(place)) {

@@ -53,7 +53,7 @@ pub(super) struct Got {
 /// Why a listed item is neither compared nor stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
-    /// It is no message that we can read.
+    /// It is no message, or conversation, that we can read.
     Unreadable,
     /// Without a name nobody can say whether we have it.
     NoName,
@@ -72,7 +72,7 @@ pub enum Skip {
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unreadable => "no message that can be read",
+            Self::Unreadable => "nothing that can be read",
             Self::NoName => "a message without an id",
             Self::NoTime => "a message without a time",
             Self::Lookalike => {

@@ -90,7 +90,10 @@ impl Walk<'_, '_, '_> {
             turner.turned(what, &found.items)?;
             let mut new = false;
             for conversation in &found.items {
-                let Some(id) = text(conversation, "id") else { continue };
+                let Some(id) = text(conversation, "id") else {
+                    self.compared.skip(Skip::Unreadable);
+                    continue;
+                };
                 if was_active(conversation, self.check.window) && self.walked.insert(id.clone()) {
                     new = true;
                     self.messages(&id, conversation).await?;

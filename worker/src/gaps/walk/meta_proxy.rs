@@ -23,11 +23,15 @@ pub(super) async fn walk(
     compared: &mut Compared<'_>,
 ) -> Result<(), GapError> {
     let numbers = numbers::ours(&check.store.pool, check.phone_number_id).await?;
+    if numbers.is_empty() {
+        return Err(GapError::NoNumber);
+    }
     let mut answered = false;
     for number in &numbers {
         answered |= messages(asker, check, compared, number).await?;
     }
-    if answered { Ok(()) } else { Err(GapError::NoNumber) }
+    let why = || "it knows none of our numbers (KAPSO_PHONE_NUMBER_ID)".to_owned();
+    if answered { Ok(()) } else { Err(GapError::Refused { what: "the messages of a number", why: why() }) }
 }
 
 /// The messages of one number; false when Kapso does not know it.
