@@ -8,7 +8,7 @@ use kapso_sim::InboundMessage;
 use serde_json::json;
 use time::Duration;
 
-use crate::scene::{PATIENCE, STYLES, Scene, Style, found, number, wamids};
+use crate::scene::{PATIENCE, STYLES, Scene, Style, found, lacks_just, number, wamids};
 
 /// The most that one page holds.
 const PAGE: usize = 100;
@@ -31,9 +31,10 @@ async fn every_page_is_read_and_no_message_older_than_asked() -> Result<()> {
         let expected = wamids(&lost);
 
         let done = scene.report(&["--since", "2h"]).await?;
-        assert_eq!((found(&done), &done["stored"]), (expected.clone(), &json!(lost.len())), "{style:?}");
+        lacks_just(&done, &expected)?;
+        assert_eq!(done["stored"], json!(lost.len()), "{style:?}");
         let stored: BTreeSet<String> = scene.texts("SELECT id FROM messages").await?.into_iter().collect();
-        assert_eq!(stored, expected);
+        assert!(stored == expected, "{style:?}: {} are stored", stored.len());
         assert_eq!(scene.backfilled().await?, i64::try_from(lost.len())?);
         let asked = match style {
             // The numbers; two pages of conversations, and the first of them once more; the long one, as far as it
@@ -53,7 +54,8 @@ async fn a_page_that_is_just_full_is_not_the_end_nor_read_twice() -> Result<()> 
         let scene = Scene::new(style).await?;
         let lost: Vec<_> = (0..PAGE).map(|_| scene.unheard(0, "lleno", Duration::minutes(5))).collect();
         let dry = scene.report(&["--since", "1h", "--dry-run"]).await?;
-        assert_eq!((found(&dry), &dry["listed"]), (wamids(&lost), &json!(PAGE)), "{style:?}");
+        lacks_just(&dry, &wamids(&lost))?;
+        assert_eq!(dry["listed"], json!(PAGE), "{style:?}");
     }
     Ok(())
 }

@@ -196,6 +196,14 @@ pub(crate) fn wamids<'a>(ids: impl IntoIterator<Item = &'a SentIds>) -> BTreeSet
     ids.into_iter().map(|ids| ids.wamid.clone()).collect()
 }
 
+/// Sees that a report says of these, and of no others, that we lack them; says only which differ.
+pub(crate) fn lacks_just(report: &Value, expected: &BTreeSet<String>) -> Result<()> {
+    let found = found(report);
+    let differ: Vec<_> = found.symmetric_difference(expected).take(5).collect();
+    ensure!(differ.is_empty(), "{} of {} were found; differ: {differ:?}, …", found.len(), expected.len());
+    Ok(())
+}
+
 /// A number nobody else in this scene has.
 pub(crate) fn number(contact: usize) -> String {
     format!("+5695551{contact:04}")
