@@ -37,3 +37,18 @@ pub(crate) fn effect_attempted(kind: &'static str, outcome: &'static str) {
 pub(crate) fn database_away(away: bool) {
     gauge!("buzon_database_away").set(if away { 1.0 } else { 0.0 });
 }
+
+/// Checks for gaps, by how they ended; and how many messages of Kapso's listing the last good
+/// one found missing and did not store.
+pub(crate) fn gap_checked(well: bool, open: u64) {
+    counter!("buzon_gap_checks_total", "outcome" => if well { "done" } else { "failed" }).increment(1);
+    if well {
+        #[expect(clippy::cast_precision_loss, reason = "nobody misses 2^53 messages")]
+        gauge!("buzon_gap_messages").set(open as f64);
+    }
+}
+
+/// Messages that were stored from Kapso's listing.
+pub(crate) fn messages_backfilled(count: u64) {
+    counter!("buzon_messages_backfilled_total").increment(count);
+}

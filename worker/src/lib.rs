@@ -3,7 +3,7 @@
 //! In the order in which data walks through it: [`consume`] takes deliveries, [`store`]
 //! runs the one transaction that archives ([`archive`]), decodes ([`decode`]), projects
 //! ([`project`]) and owes ([`effects`]); beside it the dispatcher of [`effects`] calls
-//! [`kapso`].
+//! [`kapso`], and [`gaps`] asks it for what never reached us.
 
 pub mod archive;
 pub mod consume;
@@ -12,6 +12,7 @@ pub mod effects;
 pub mod event;
 pub mod fault;
 mod figures;
+pub mod gaps;
 pub mod kapso;
 #[cfg(debug_assertions)]
 mod killer;

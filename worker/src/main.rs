@@ -30,21 +30,29 @@ enum Command {
     DeadLetters(tools::dead_letters::Command),
     /// Project archived webhooks again; nothing is sent unless asked for
     Replay(tools::replay::Arguments),
+    /// Ask Kapso for messages that never reached us, and store them; nobody is answered
+    Backfill(tools::backfill::Arguments),
     /// Ask the worker on this machine whether it is ready; exit 0 if so
     Healthcheck,
 }
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Run);
+    let is_service = matches!(command, Command::Run);
     match start(command) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) if matches!(error.downcast_ref(), Some(BrokerError::Topology(_))) => {
             complain(&error, EXIT_TOPOLOGY)
         }
-        Ok(Err(error)) => {
+        // Two arguments that contradict each other: told as clap tells of one.
+        Ok(Err(error)) if error.is::<clap::Error>() => {
+            error.downcast::<clap::Error>().map_or(ExitCode::FAILURE, |usage| usage.exit())
+        }
+        Ok(Err(error)) if is_service => {
             tracing::error!(error = format!("{error:#}"), "failed");
             ExitCode::FAILURE
         }
+        Ok(Err(error)) => complain(&format!("{error:#}"), 1),
         Err(error) => complain(&error, EXIT_USAGE),
     }
 }
@@ -75,6 +83,10 @@ fn start(command: Command) -> Result<anyhow::Result<ExitCode>, SettingsError> {
         Command::Replay(arguments) => {
             let (database, policy) = (settings::database(&settings)?, settings::policy(&settings)?);
             block_on(async { tools::replay::run(arguments, &database, policy).await })
+        }
+        Command::Backfill(arguments) => {
+            let backfill = tools::backfill::Backfill::read(arguments, &settings)?;
+            block_on(backfill.run())
         }
         Command::Healthcheck => {
             let checked = health::check(settings::metrics_addr(&settings)?);

@@ -16,6 +16,7 @@ use crate::{
     archive::slow_lane,
     consume::{self, Consumer},
     effects::dispatcher,
+    gaps::detector,
     kapso::Client,
     outage::{self, Outages},
     schema,
@@ -64,6 +65,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let consumer = Consumer { broker: settings.broker, store: store.clone(), settings: settings.consume };
     tasks.spawn(consumer.run(outages.clone(), health, stop.clone()));
     tasks.spawn(slow_lane::run(store.clone(), outages, stop.clone()).map(Ok));
+    tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
     if let Some(client) = client {
         tasks.spawn(dispatcher::run(store, client, stop.clone()).map(Ok));
     }

@@ -17,6 +17,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     consume,
     effects::{Policy, Rules},
+    gaps::GapSettings,
     kapso::ApiStyle,
 };
 
@@ -47,6 +48,8 @@ pub struct RunSettings {
     pub api: Api,
     /// What is owed to whom, and whether it is performed.
     pub policy: Policy,
+    /// How gaps are looked for.
+    pub gaps: GapSettings,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
     pub log_unmasked: bool,
     /// Where health and figures are served.
@@ -66,7 +69,7 @@ pub struct Api {
 }
 
 /// A setting that is `on` or `off`.
-struct Switch(bool);
+pub(crate) struct Switch(pub(crate) bool);
 
 impl FromStr for Switch {
     type Err = ();
@@ -112,6 +115,7 @@ impl RunSettings {
             },
             api: Api::read(settings)?,
             policy: policy(settings)?,
+            gaps: GapSettings::read(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
             shutdown_deadline: Duration::from_millis(settings.parsed(
@@ -124,7 +128,11 @@ impl RunSettings {
 }
 
 impl Api {
-    fn read(settings: &Settings) -> Result<Self, SettingsError> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the address or the token is malformed.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, SettingsError> {
         const VARIABLE: &str = "KAPSO_API_BASE_URL";
         const EXPECTED: &str = "an address such as https://app.kapso.ai/api/v1";
         let text = settings.text(VARIABLE).unwrap_or_else(|| API_BASE.to_owned());

@@ -47,7 +47,7 @@ impl RawWebhook {
 /// A contact writes.
 pub(crate) fn inbound(world: &Arc<World>, inbound: InboundMessage) -> SentIds {
     let dialect = inbound.dialect.unwrap_or_else(|| world.dialect());
-    let duplicates = inbound.duplicates;
+    let (duplicates, lost) = (inbound.duplicates, inbound.lost);
     let message = world.store().receive(inbound, clock::now());
     let ids = SentIds {
         message_id: message.id.clone(),
@@ -56,9 +56,9 @@ pub(crate) fn inbound(world: &Arc<World>, inbound: InboundMessage) -> SentIds {
     };
     if message.is_new_conversation && world.config.announce_conversations {
         let opened = Event { at: message.at, fact: Fact::ConversationCreated(message.conversation.clone()) };
-        delivery::tell(world, dialect, &opened, 0);
+        delivery::tell_or_lose(world, dialect, &opened, 0, lost);
     }
-    delivery::tell(world, dialect, &Event::received(message), duplicates);
+    delivery::tell_or_lose(world, dialect, &Event::received(message), duplicates, lost);
     ids
 }
 

@@ -46,6 +46,9 @@ pub struct SimConfig {
     pub timeout_floor: Duration,
     /// Webhooks in flight at once.
     pub max_in_flight: usize,
+    /// Whether each listing signs the addresses of media anew. A guess: Kapso signs them, and does not say for how
+    /// long.
+    pub fresh_media_urls: bool,
     /// Whether a new conversation is announced by an event of its own.
     pub announce_conversations: bool,
 }
@@ -112,6 +115,7 @@ impl Default for SimConfig {
             buffering: Buffering::default(),
             timeout_floor: Duration::from_secs(3),
             max_in_flight: 64,
+            fresh_media_urls: false,
             announce_conversations: false,
         }
     }

@@ -29,7 +29,7 @@ pub enum Action {
 pub struct Fault {
     /// Which calls; none: any.
     pub on: Option<Action>,
-    /// Only calls that name this conversation id, number or message id.
+    /// Only calls that name this conversation id, number or message id; a listing, also anything in its path or query.
     pub about: Option<String>,
     /// What happens to them.
     pub outcome: Outcome,
@@ -113,6 +113,12 @@ impl Fault {
     #[must_use]
     pub fn next_mark(outcome: Outcome) -> Self {
         Self { on: Some(Action::Mark), about: None, outcome, times: Times::Next(1) }
+    }
+
+    /// The next listing runs into `outcome`.
+    #[must_use]
+    pub fn next_list(outcome: Outcome) -> Self {
+        Self { on: Some(Action::List), about: None, outcome, times: Times::Next(1) }
     }
 
     /// The next call of any kind runs into `outcome`.

@@ -198,7 +198,8 @@ impl Store {
             && let Some(conversation) = self.conversations.get_mut(index)
         {
             conversation.messages += 1;
-            conversation.last_active_at = at;
+            // A message may be told late; the conversation is not younger for it.
+            conversation.last_active_at = conversation.last_active_at.max(at);
             message.conversation = conversation.clone();
         }
         let index = self.messages.len();

@@ -8,7 +8,7 @@ const GREATEST_SECONDS: u64 = 100_000_000_000;
 
 /// The time in a field: ISO 8601 with or without an offset (UTC then), or seconds or
 /// milliseconds since 1970, as a number or a text. Anything else counts as absent.
-pub(super) fn instant(object: &Value, field: &str) -> Option<OffsetDateTime> {
+pub(crate) fn instant(object: &Value, field: &str) -> Option<OffsetDateTime> {
     match object.get(field)? {
         Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(whole)).and_then(since_1970),
         Value::String(text) => {

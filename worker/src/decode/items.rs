@@ -7,6 +7,7 @@
 use contract::{envelope::Hints, kind::MAX_KIND_BYTES};
 use serde_json::Value;
 
+use super::backfill;
 use crate::event::Dialect;
 
 /// How deep wrappers are unwrapped: a list of wrappers of lists is the deepest ever seen.
@@ -90,6 +91,9 @@ fn wrapped(value: &Value) -> Option<&Value> {
 
 /// The dialect of an item: from the body first, from the headers second.
 pub(super) fn dialect(item: &Value, hints: &Hints) -> Option<Dialect> {
+    if let Some(listing) = backfill::listing(item) {
+        return Some(Dialect::Backfill(listing));
+    }
     let has = |field: &str| item.get(field).is_some_and(|value| !value.is_null());
     let message = item.get("message").filter(|message| message.is_object());
     if message.is_none() && item.get("event_type").is_some_and(Value::is_string) {

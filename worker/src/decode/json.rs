@@ -42,7 +42,7 @@ pub(super) fn without_nul(text: &str) -> String {
 }
 
 /// A field's text; a number is taken for its digits. Empty counts as absent.
-pub(super) fn text(object: &Value, field: &str) -> Option<String> {
+pub(crate) fn text(object: &Value, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(digits(number)),

@@ -5,6 +5,7 @@
 //! nulls, missing fields, numbers for texts. Only what can't be told at all is an error,
 //! and then of that one item.
 
+pub(crate) mod backfill;
 mod content;
 mod guide;
 mod instant;
@@ -18,6 +19,9 @@ mod mend;
 mod meta;
 mod status;
 mod subject;
+
+pub(crate) use instant::instant;
+pub(crate) use json::text;
 
 use contract::envelope::Envelope;
 use serde_json::Value;
@@ -105,6 +109,7 @@ fn told(
         Some(Dialect::Guide) => guide::decode(item.value, received_at),
         Some(Dialect::KapsoV1) => kapso_v1::decode(item.value, item.kind(), received_at),
         Some(Dialect::KapsoV2) => kapso_v2::decode(item.value, item.kind(), received_at),
+        Some(Dialect::Backfill(listing)) => backfill::decode(listing, item.value, received_at),
         Some(Dialect::Meta) => return meta::decode(item.value, item.place.as_deref(), received_at),
         Some(Dialect::Outbox) | None if item.value.is_object() => Told::NotUnderstood,
         Some(Dialect::Outbox) | None => Told::no_object(),

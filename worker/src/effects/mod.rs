@@ -6,7 +6,7 @@
 //! the request leave, judges the answer by one table ([`outcome`], pure), and records it
 //! ([`record`]).
 //!
-//! Architecture invariant: nothing else calls Kapso's API. A request leaves only over an
+//! Architecture invariant: nothing else has Kapso's API do anything. A request leaves only over an
 //! attempt that is committed, and one whose end nobody saw is never repeated.
 
 pub mod dispatcher;

@@ -72,19 +72,36 @@ impl Client {
 
     /// A request to a path below the base, each segment escaped.
     pub(super) fn request(&self, method: Method, path: &[&str], body: Option<&Value>) -> RequestBuilder {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        let request = self.http.request(method, url);
+        let request = self.http.request(method, self.url(path));
         match body {
             Some(body) => request.json(body),
             None => request,
         }
     }
 
+    /// A question to a path below the base.
+    pub(super) fn question(&self, path: &[&str], query: &[(&str, String)]) -> RequestBuilder {
+        let mut url = self.url(path);
+        url.query_pairs_mut().extend_pairs(query);
+        self.http.get(url)
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// The style of the API that it calls.
+    #[must_use]
+    pub fn style(&self) -> ApiStyle {
+        self.style
+    }
+
     /// Sends a request, and tells what came of it. None: it names nothing to act on.
-    async fn send(&self, request: Option<RequestBuilder>) -> Answer {
+    pub(super) async fn send(&self, request: Option<RequestBuilder>) -> Answer {
         let Some(request) = request else {
             return Answer::NotSent("the effect does not name what the API acts on".to_owned());
         };

@@ -1,10 +1,11 @@
-//! Kapso's API, as the dispatcher calls it: requests out, answers in, no opinion on them
-//! (that is `effects/outcome.rs`).
+//! Kapso's API: requests out, answers in, no opinion on them (that is `effects/outcome.rs`).
+//! The dispatcher has it do things; [`crate::gaps`] only asks what there is ([`listing`]).
 
 mod addressing;
 mod answer;
 mod client;
 mod conversation_api;
+pub mod listing;
 mod meta_proxy;
 
 pub use addressing::{ApiStyle, Target};

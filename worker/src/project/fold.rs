@@ -99,7 +99,7 @@ impl Folded {
         let at = sourced.event.at;
         let rank = sourced.dialect.rank();
         let ranked = |value: &Option<String>| Ranked::new(rank, value.clone());
-        if message.direction == Some(Direction::Inbound) {
+        if message.direction == Some(Direction::Inbound) && sourced.dialect.is_live() {
             self.received.push(Received {
                 message_id: id.clone(),
                 at,

@@ -61,7 +61,7 @@ pub struct Sourced {
     pub event: Event,
 }
 
-/// An inbound message in the slice: what a reply is decided from.
+/// An inbound message that a live event in the slice tells of: what a reply is decided from.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// Its id in `messages`.

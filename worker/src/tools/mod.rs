@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub mod backfill;
 pub mod database;
 pub mod dead_letters;
 pub mod migrate;
@@ -7,3 +8,6 @@ pub mod replay;
 pub mod screen;
 pub mod table;
 pub mod when;
+
+/// The exit code of what Ctrl-C or SIGTERM ended, as a shell would report the first: 128 + SIGINT.
+pub const EXIT_INTERRUPTED: u8 = 130;

@@ -47,3 +47,8 @@ fn kapsos_second_dialect() {
 fn metas_dialect() {
     target("meta-forwarded");
 }
+
+#[test]
+fn our_own_dialect() {
+    target("backfill");
+}

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backfill;
 mod batches;
 mod fuzz;
 mod oddities;

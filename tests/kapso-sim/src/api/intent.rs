@@ -78,7 +78,7 @@ impl Intent {
             Route::UpdateWebhook(id) => platform::update(world, id, body),
             Route::DeleteWebhook(id) => platform::delete(world, id),
             Route::PlatformDeliveries => platform::deliveries(world, query).map(Self::Read),
-            Route::PlatformMessages => list::messages_by_cursor(world, query).map(Self::Read),
+            Route::PlatformMessages => list::messages_by_cursor(world, query, true).map(Self::Read),
             Route::PlatformMessage(wamid) => platform::message(world, wamid).map(Self::Read),
             Route::PlatformNumbers => platform::numbers(world, query).map(Self::Read),
         }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{proxy, shape};
 use crate::{
-    clock, dialect,
+    clock, dialect, ids,
     reply::Reply,
     story::{Message, digits},
     world::World,
@@ -32,7 +32,7 @@ pub(super) fn messages(world: &World, conversation: &str, query: &Query) -> Resu
         return Err(Reply::kapso(404, "Conversation not found"));
     }
     let of = store.messages().iter().rev().filter(|message| message.conversation.id == conversation);
-    page(of.map(|message| shape::v1_message(message, true)).collect(), query)
+    page(of.map(|message| signed_anew(world, shape::v1_message(message, true))).collect(), query)
 }
 
 pub(super) fn configs(world: &World, query: &Query) -> Result<Reply, Reply> {
@@ -65,11 +65,23 @@ pub(super) fn page(items: Vec<Value>, query: &Query) -> Result<Reply, Reply> {
 
 pub(super) fn proxy_messages(world: &World, number: &str, query: &Query) -> Result<Reply, Reply> {
     proxy::known_number(world, number)?;
-    messages_by_cursor(world, query)
+    let fields = query.get("fields").map_or("", String::as_str);
+    let of_kapso = match fields {
+        "kapso(default)" | "kapso(*)" | "kapso(all)" => true,
+        "" | "kapso()" => false,
+        _ => {
+            return Err(Reply::kapso(
+                400,
+                "fields other than kapso(default) are not known to this simulator",
+            ));
+        }
+    };
+    messages_by_cursor(world, query, of_kapso)
 }
 
-/// Messages in Kapso v2's shape, newest first, by the filters that the query names.
-pub(super) fn messages_by_cursor(world: &World, query: &Query) -> Result<Reply, Reply> {
+/// Messages in Kapso v2's shape, newest first, by the filters that the query names; without what Kapso adds to Meta's
+/// own they say neither which way they went nor what became of them.
+pub(super) fn messages_by_cursor(world: &World, query: &Query, of_kapso: bool) -> Result<Reply, Reply> {
     let since = moment(query, "since")?;
     let until = moment(query, "until")?;
     let asked = |name: &str, value: &str| query.get(name).is_none_or(|asked| asked == value);
@@ -86,7 +98,32 @@ pub(super) fn messages_by_cursor(world: &World, query: &Query) -> Result<Reply, 
     };
     let store = world.store();
     let newest_first = store.messages().iter().enumerate().rev().filter(|(_, message)| wanted(message));
-    cursors(newest_first.map(|(at, message)| (at, dialect::v2_message(message, &message.statuses))), query)
+    let listed = newest_first.map(|(at, message)| (at, listed(world, message, of_kapso)));
+    cursors(listed, query)
+}
+
+/// A message as a listing has it: what a webhook says beside it stands in its `kapso` object.
+fn listed(world: &World, of: &Message, of_kapso: bool) -> Value {
+    let mut message = dialect::v2_message(of, &of.statuses);
+    let Some(kapso) = message.get_mut("kapso").and_then(Value::as_object_mut) else { return message };
+    kapso.insert("phone_number".to_owned(), json!(of.conversation.contact.number));
+    kapso.insert("phone_number_id".to_owned(), json!(world.config.line.phone_number_id));
+    kapso.insert("whatsapp_conversation_id".to_owned(), json!(of.conversation.id));
+    kapso.insert("contact_name".to_owned(), json!(of.conversation.contact.name));
+    if let (false, Value::Object(message)) = (of_kapso, &mut message) {
+        message.remove("kapso");
+    }
+    signed_anew(world, message)
+}
+
+/// The same item with other signatures on the addresses of its media.
+fn signed_anew(world: &World, mut item: Value) -> Value {
+    for place in ["/media_url", "/kapso/media_url", "/kapso/media_data/url"] {
+        if let (true, Some(Value::String(url))) = (world.config.fresh_media_urls, item.pointer_mut(place)) {
+            *url = format!("{url}?signature={}", ids::uuid());
+        }
+    }
+    item
 }
 
 pub(super) fn proxy_conversations(world: &World, number: &str, query: &Query) -> Result<Reply, Reply> {

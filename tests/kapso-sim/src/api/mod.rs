@@ -73,7 +73,17 @@ pub(crate) fn serve(world: &Arc<World>, request: &Request) -> Ending {
         Err(refusal) => (Ending { wait: Duration::ZERO, reply: Some(refusal) }, false),
         Ok(intent) => {
             action = intent.action();
-            let names = intent.names(world);
+            let mut names = intent.names(world);
+            if action == Action::List {
+                // What a listing is of stands in its path, and in its query.
+                names.extend(
+                    request
+                        .path
+                        .split('/')
+                        .chain(request.query.values().map(String::as_str))
+                        .map(str::to_owned),
+                );
+            }
             let struck = world.plan().strike(action, &names, &mut world.rng());
             fault = struck.as_ref().map(Outcome::name);
             carry_out(world, number, intent, struck)

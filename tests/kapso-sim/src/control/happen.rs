@@ -45,6 +45,8 @@ struct InboundSpec {
     age_seconds: i64,
     #[serde(default)]
     duplicates: u32,
+    #[serde(default)]
+    lost: bool,
 }
 
 fn text() -> String {
@@ -80,6 +82,7 @@ impl InboundSpec {
             conversation_id: self.conversation_id.clone(),
             dialect: self.dialect,
             duplicates: self.duplicates,
+            lost: self.lost,
             ..InboundMessage::new("", content)
         })
     }

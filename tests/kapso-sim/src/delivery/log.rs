@@ -46,7 +46,7 @@ pub enum DeliveryState {
     Delivered,
     /// Kapso gave up.
     Failed,
-    /// There was nowhere to send it, or the webhook is paused.
+    /// There was nowhere to send it, the webhook is paused, or it was to be lost.
     Skipped,
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Parcel {
     /// The delivery that this one repeats or falls back from.
     pub(crate) origin: Option<u64>,
     pub(crate) duplicates: u32,
+    /// It never leaves.
+    pub(crate) lost: bool,
     /// Headers that replace those of the dialect, or add to them.
     pub(crate) headers: Vec<(String, String)>,
     /// Signs in place of the configured secrets.
@@ -74,6 +76,7 @@ impl Parcel {
             singles: Vec::new(),
             origin: None,
             duplicates: 0,
+            lost: false,
             headers: Vec::new(),
             secret: None,
         }
@@ -91,6 +94,11 @@ pub(crate) fn dispatch(world: &Arc<World>, parcel: Parcel) -> u64 {
 
 /// Puts an event on its way in `dialect`, through the buffer where that has one.
 pub(crate) fn tell(world: &Arc<World>, dialect: Dialect, event: &Event, duplicates: u32) {
+    tell_or_lose(world, dialect, event, duplicates, false);
+}
+
+/// As [`tell`]; what is lost is written down, never leaves by itself, and can be repeated.
+pub(crate) fn tell_or_lose(world: &Arc<World>, dialect: Dialect, event: &Event, duplicates: u32, lost: bool) {
     let Some(mut parcel) = Parcel::of(world, dialect, event) else {
         tracing::debug!(%dialect, "the dialect has no word for this event");
         return;
@@ -100,7 +108,8 @@ pub(crate) fn tell(world: &Arc<World>, dialect: Dialect, event: &Event, duplicat
         return;
     }
     parcel.duplicates = duplicates;
-    if dialect == Dialect::V2Batch && matches!(event.fact, crate::story::Fact::Received(_)) {
+    parcel.lost = lost;
+    if dialect == Dialect::V2Batch && !lost && matches!(event.fact, crate::story::Fact::Received(_)) {
         buffer::push(world, event, parcel);
     } else {
         dispatch(world, parcel);
@@ -137,6 +146,9 @@ fn duplicate(world: &Arc<World>, number: u64, parcel: Parcel) {
 }
 
 async fn attempts(world: &World, number: u64, parcel: &Parcel) -> DeliveryState {
+    if parcel.lost {
+        return DeliveryState::Skipped;
+    }
     for (tried, wait) in (1..).zip(WAITS) {
         tokio::time::sleep(world.scale.of(wait)).await;
         if world.breaker().is_open() {

@@ -36,6 +36,8 @@ pub struct InboundMessage {
     pub dialect: Option<Dialect>,
     /// How many more times its webhook is delivered under the same key.
     pub duplicates: u32,
+    /// Whether its webhook never leaves: only the listings tell of it.
+    pub lost: bool,
 }
 
 impl InboundMessage {
@@ -62,6 +64,7 @@ impl InboundMessage {
             wamid: None,
             dialect: None,
             duplicates: 0,
+            lost: false,
         }
     }
 }

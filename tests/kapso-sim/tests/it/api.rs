@@ -26,7 +26,7 @@ pub(crate) fn proxy_url(sim: &Sim) -> String {
     format!("{}/{}/messages", sim.meta_proxy_url(), sim.line().phone_number_id)
 }
 
-fn proxy_text(to: &str, text: &str) -> Option<Value> {
+pub(crate) fn proxy_text(to: &str, text: &str) -> Option<Value> {
     Some(json!({
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
@@ -252,9 +252,16 @@ async fn the_proxy_lists_by_cursor() {
     let (_, back) = call("GET", &format!("{url}&before={before}"), None).await;
     assert_eq!(texts(&back), ["cinco", "cuatro"]);
 
-    let (_, outbound) = call("GET", &format!("{}?direction=outbound", proxy_url(&sim)), None).await;
-    assert_eq!(texts(&outbound), ["seis"]);
-    assert_eq!(outbound["data"][0]["kapso"]["direction"], "outbound");
+    let outbound = format!("{}?direction=outbound", proxy_url(&sim));
+    let (_, outbound_of_meta) = call("GET", &outbound, None).await;
+    assert_eq!(texts(&outbound_of_meta), ["seis"]);
+    assert_eq!(outbound_of_meta["data"][0]["kapso"], Value::Null, "Meta's own fields unless asked for more");
+    let (_, outbound) = call("GET", &format!("{outbound}&fields=kapso(default)"), None).await;
+    let kapso = &outbound["data"][0]["kapso"];
+    assert_eq!((&kapso["direction"], &kapso["phone_number"]), (&json!("outbound"), &json!("56912345678")));
+    assert_eq!(kapso["phone_number_id"], sim.line().phone_number_id.as_str());
+    assert!(kapso["whatsapp_conversation_id"].is_string());
+    assert_eq!(call("GET", &format!("{}?fields=id", proxy_url(&sim)), None).await.0, 400);
     let (_, none) = call("GET", &format!("{}?since=2100-01-01T00:00:00Z", proxy_url(&sim)), None).await;
     assert_eq!(none["data"], json!([]));
     assert_eq!(call("GET", &format!("{}?limit=101", proxy_url(&sim)), None).await.0, 400);

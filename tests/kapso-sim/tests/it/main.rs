@@ -4,6 +4,7 @@
 mod api;
 mod control;
 mod faults;
+mod listings;
 mod platform;
 mod receiver;
 mod webhooks;

@@ -24,9 +24,6 @@ use crate::{
 use pages::Pages;
 use selected::Selected;
 
-/// The exit code after Ctrl-C or SIGTERM, as a shell would report the first.
-const EXIT_INTERRUPTED: u8 = 130;
-
 /// What to replay, and how.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {

@@ -8,11 +8,14 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{EXIT_INTERRUPTED, progress::Progress, selected::Selected};
+use super::{progress::Progress, selected::Selected};
 use crate::{
     archive::selection::{Archived, Place, Selection, Survey},
     fault::Fault,
-    tools::screen::{count, instant},
+    tools::{
+        EXIT_INTERRUPTED,
+        screen::{count, instant},
+    },
 };
 
 /// How often a page is tried that an outage has kept from being projected. With the pauses
