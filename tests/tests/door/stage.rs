@@ -73,14 +73,17 @@ impl Stage {
         }
         let (door, metrics) = (ports::loopback(ports::free()?), ports::loopback(ports::free()?));
         let amqp_url = node.url(&vhost);
+        let dir = scratch::dir()?;
         let settings = [
             ("AMQP_URL", amqp_url.clone()),
             ("INGEST_ADDR", door.to_string()),
             ("BUZON_INGEST_METRICS_ADDR", metrics.to_string()),
+            // Each start has a working directory of its own; a restarted ingest must find its spool.
+            ("BUZON_SPOOL_DIR", dir.join("spool").display().to_string()),
             ("KAPSO_WEBHOOK_SECRET", SECRET.to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
-        let (dir, client, node) = (scratch::dir()?, reqwest::Client::new(), node.clone());
+        let (client, node) = (reqwest::Client::new(), node.clone());
         Ok(Self { settings, dir, door, metrics, amqp_url, vhost, node, client })
     }
 
