@@ -10,7 +10,8 @@ use contract::{
 };
 use ingest::{serve, settings};
 
-/// The door of Buzón: takes Kapso's webhooks and puts them into RabbitMQ, durably, before it answers 200.
+/// The door of Buzón: takes Kapso's webhooks and makes them durable, in RabbitMQ or else on its own disk, before it
+/// answers 200.
 ///
 /// It is configured by environment variables (or a file `.env` beside it); see `.env.example`.
 #[derive(Parser)]

@@ -7,11 +7,11 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Remembers what was told last.
 #[derive(Default)]
-pub(super) struct Nag(Option<(String, Instant)>);
+pub(crate) struct Nag(Option<(String, Instant)>);
 
 impl Nag {
     /// Whether `what` is worth a line now: it is new, or the last line is a minute old.
-    pub(super) fn is_due(&mut self, what: &str, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, what: &str, now: Instant) -> bool {
         let told =
             self.0.as_ref().is_some_and(|(last, at)| last == what && now.duration_since(*at) < AGAIN_AFTER);
         if !told {
