@@ -38,17 +38,17 @@ async fn past_a_spool_that_takes_nothing_the_broker_is_tried() {
 
 #[tokio::test]
 async fn neither_a_silent_broker_nor_a_silent_disk_is_waited_for() {
-    tokio::time::pause();
     let keeper = Keeper {
         publisher: crate::publish::silent(),
         spool: crate::spool::silent(),
         way: Way::new(Figures::register()),
     };
-    for _ in 0..3 {
+    // Once directly, and once past a spool that is asked first.
+    for _ in 0..2 {
         let begun = Instant::now();
         let neither = NotKept { broker: Unconfirmed::Late, spool: NotStored::Late };
         assert_eq!(keep(&keeper).await, Err(neither));
-        assert!(begun.elapsed() <= Duration::from_millis(2_310), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
     }
 }
 

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn there_is_one_owner_at_a_time() {
-        let path = scratch().join("made/too");
+        let scratch = scratch();
+        let path = scratch.join("made/too");
         let first = Directory::open(&path).unwrap();
         assert!(matches!(Directory::open(&path), Err(OpenError::Owned(_))));
         drop(first);
@@ -203,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_file_is_no_directory() {
-        let path = scratch().join("file");
+        let scratch = scratch();
+        let path = scratch.join("file");
         fs::write(&path, "").unwrap();
         let error = Directory::open(&path).unwrap_err().to_string();
         assert!(error.contains(path.to_str().unwrap()) && error.contains("set BUZON_SPOOL_DIR"), "{error}");
@@ -211,7 +213,8 @@ mod tests {
 
     #[test]
     fn contents_are_in_order() {
-        let directory = Directory::open(&scratch()).unwrap();
+        let scratch = scratch();
+        let directory = Directory::open(&scratch).unwrap();
         let names = [3, 1, 2].map(Name::new);
         for name in names {
             directory.create(name).unwrap();

@@ -82,7 +82,7 @@ fn text(record: &mut Bytes) -> Result<String, Unreadable> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use contract::signature::{Keys, Presented};
@@ -90,7 +90,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A webhook whose body is this.
-    pub(in crate::spool) fn webhook(body: &[u8]) -> Envelope {
+    pub(crate) fn webhook(body: &[u8]) -> Envelope {
         let verified =
             Keys::new(&[], None).verify(&Presented::default(), Bytes::copy_from_slice(body)).unwrap();
         let mut hints = Hints::default();

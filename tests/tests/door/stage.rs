@@ -119,6 +119,18 @@ impl Stage {
         product::finish("ingest", args, &self.settings, &self.dir, READY_DEADLINE).await
     }
 
+    /// Runs it to its end with some variables set otherwise.
+    pub(crate) async fn finish_with(&self, more: &[(&str, &str)]) -> Result<product::Finished> {
+        let mut settings = self.settings.clone();
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        product::finish("ingest", &[], &settings, &self.dir, READY_DEADLINE).await
+    }
+
+    /// Where ingest's spool is.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.dir.join("spool")
+    }
+
     pub(crate) fn vhost(&self) -> &str {
         &self.vhost
     }
