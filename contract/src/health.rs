@@ -15,21 +15,44 @@ use crate::telemetry::Figures;
 /// How long [`check`] waits for each step of the answer.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
+/// A part is fine, with a remark that may be empty; or it is not, with the reason.
+type State = Result<String, String>;
+
 /// What has to hold for a process to be ready: each part is fine, or says why not.
 #[derive(Clone)]
-pub struct Health(Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>);
+pub struct Health {
+    parts: Arc<Mutex<BTreeMap<&'static str, State>>>,
+    /// Whether one part that is fine is enough.
+    either: bool,
+}
 
 impl Health {
-    /// A health of these parts, none of them fine yet.
+    /// A health of these parts, none of them fine yet; all of them have to be.
     #[must_use]
     pub fn of(parts: &[&'static str]) -> Self {
+        Self::new(parts, false)
+    }
+
+    /// A health of parts that stand in for each other: one of them has to be fine.
+    #[must_use]
+    pub fn either(parts: &[&'static str]) -> Self {
+        Self::new(parts, true)
+    }
+
+    fn new(parts: &[&'static str], either: bool) -> Self {
         let starting = || Err("starting".to_owned());
-        Self(Arc::new(Mutex::new(parts.iter().map(|part| (*part, starting())).collect())))
+        let parts = parts.iter().map(|part| (*part, starting())).collect();
+        Self { parts: Arc::new(Mutex::new(parts)), either }
     }
 
     /// Says that a part is fine.
     pub fn fine(&self, part: &'static str) {
-        self.set(part, Ok(()));
+        self.set(part, Ok(String::new()));
+    }
+
+    /// Says that a part is fine, and something about it.
+    pub fn fine_with(&self, part: &'static str, remark: impl Into<String>) {
+        self.set(part, Ok(remark.into()));
     }
 
     /// Says that a part is not fine, and why.
@@ -37,18 +60,19 @@ impl Health {
         self.set(part, Err(why.into()));
     }
 
-    /// Whether every part is fine.
+    /// Whether every part is fine, or one, where that is enough.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.parts().values().all(Result::is_ok)
+        let parts = self.parts();
+        if self.either { parts.values().any(Result::is_ok) } else { parts.values().all(Result::is_ok) }
     }
 
-    fn set(&self, part: &'static str, state: Result<(), String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, state);
+    fn set(&self, part: &'static str, state: State) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(part, state);
     }
 
-    fn parts(&self) -> BTreeMap<&'static str, Result<(), String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn parts(&self) -> BTreeMap<&'static str, State> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -80,17 +104,19 @@ async fn livez() -> HttpResponse {
 }
 
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
-    let parts = health.parts();
-    let mut answer = if parts.values().all(Result::is_ok) {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
-    };
-    let parts: BTreeMap<_, _> = parts
-        .into_iter()
-        .map(|(part, state)| (part, state.err().unwrap_or_else(|| "ok".to_owned())))
-        .collect();
-    answer.json(parts)
+    let mut answer = if health.is_ready() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.json(
+        health.parts().into_iter().map(|(part, state)| (part, shown(state))).collect::<BTreeMap<_, _>>(),
+    )
+}
+
+/// A part's state, such as `ok`, `ok, and something about it`, or why it is not.
+fn shown(state: State) -> String {
+    match state {
+        Ok(remark) if remark.is_empty() => "ok".to_owned(),
+        Ok(remark) => format!("ok, {remark}"),
+        Err(why) => why,
+    }
 }
 
 async fn metrics(figures: web::Data<Figures>) -> HttpResponse {
@@ -125,4 +151,26 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_parts_have_to_be_fine_or_one_where_that_is_enough() {
+        for (health, with_one) in [(Health::of(&["a", "b"]), false), (Health::either(&["a", "b"]), true)] {
+            assert!(!health.is_ready());
+            health.fine("a");
+            assert_eq!(health.is_ready(), with_one);
+            health.fine_with("b", "in its way");
+            assert!(health.is_ready());
+            health.ailing("a", "broken");
+            assert_eq!(health.is_ready(), with_one);
+            assert_eq!(
+                health.parts().into_values().map(shown).collect::<Vec<_>>(),
+                ["broken", "ok, in its way"]
+            );
+        }
+    }
 }

@@ -8,7 +8,7 @@ use metrics::{
     histogram,
 };
 
-use crate::publish::NotDurable;
+use crate::{publish::Unconfirmed, spool::NotStored};
 
 const RECEIVED: &str = "buzon_webhooks_received_total";
 const CONFIRMED: &str = "buzon_webhooks_confirmed_total";
@@ -17,6 +17,15 @@ const PUBLISH_SECONDS: &str = "buzon_publish_seconds";
 const BODY_BYTES: &str = "buzon_body_bytes";
 const CONNECTED: &str = "buzon_broker_connected";
 const BLOCKED: &str = "buzon_broker_blocked";
+const SPOOLING: &str = "buzon_spooling";
+const SPOOLED: &str = "buzon_webhooks_spooled_total";
+const DRAINED: &str = "buzon_webhooks_drained_total";
+const SPOOL_FAILED: &str = "buzon_spool_failures_total";
+const UNREADABLE: &str = "buzon_spool_unreadable_total";
+const SPOOL_WEBHOOKS: &str = "buzon_spool_webhooks";
+const SPOOL_BYTES: &str = "buzon_spool_bytes";
+const SPOOL_MAX_BYTES: &str = "buzon_spool_max_bytes";
+const SPOOL_OLDEST: &str = "buzon_spool_oldest_seconds";
 
 /// Every status that the door answers a webhook with.
 const STATUSES: [StatusCode; 7] = [
@@ -33,12 +42,21 @@ const STATUSES: [StatusCode; 7] = [
 #[derive(Clone)]
 pub struct Figures {
     received: Arc<[(StatusCode, Counter)]>,
-    failed: Arc<[(NotDurable, Counter)]>,
+    failed: Arc<[(Unconfirmed, Counter)]>,
     confirmed: Counter,
     publish_seconds: Histogram,
     body_bytes: Gauge,
     connected: Gauge,
     blocked: Gauge,
+    spooling: Gauge,
+    spooled: Counter,
+    drained: Counter,
+    spool_failed: Arc<[(NotStored, Counter)]>,
+    unreadable: Counter,
+    spool_webhooks: Gauge,
+    spool_bytes: Gauge,
+    spool_max_bytes: Gauge,
+    spool_oldest: Gauge,
 }
 
 impl Figures {
@@ -46,22 +64,34 @@ impl Figures {
     #[must_use]
     pub fn register() -> Self {
         describe_counter!(RECEIVED, "Webhooks that were answered, by HTTP status");
-        describe_counter!(CONFIRMED, "Webhooks that the broker confirmed");
-        describe_counter!(FAILED, "Webhooks that did not become durable, by reason");
+        describe_counter!(CONFIRMED, "Webhooks that the broker confirmed before they were answered");
+        describe_counter!(FAILED, "Webhooks that the broker did not confirm in time, by reason");
         describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "From a webhook's publish to its confirm");
         describe_gauge!(BODY_BYTES, Unit::Bytes, "Body bytes held by requests now");
         describe_gauge!(CONNECTED, "Whether the broker is connected");
         describe_gauge!(BLOCKED, "Whether the broker blocks publishing (memory or disk alarm)");
+        describe_spool();
         Self {
             received: STATUSES
                 .map(|status| (status, counter!(RECEIVED, "status" => status.as_str().to_owned())))
                 .into(),
-            failed: NotDurable::ALL.map(|why| (why, counter!(FAILED, "reason" => why.label()))).into(),
+            failed: Unconfirmed::ALL.map(|why| (why, counter!(FAILED, "reason" => why.label()))).into(),
             confirmed: counter!(CONFIRMED),
             publish_seconds: histogram!(PUBLISH_SECONDS),
             body_bytes: gauge!(BODY_BYTES),
             connected: gauge!(CONNECTED),
             blocked: gauge!(BLOCKED),
+            spooling: gauge!(SPOOLING),
+            spooled: counter!(SPOOLED),
+            drained: counter!(DRAINED),
+            spool_failed: NotStored::ALL
+                .map(|why| (why, counter!(SPOOL_FAILED, "reason" => why.label())))
+                .into(),
+            unreadable: counter!(UNREADABLE),
+            spool_webhooks: gauge!(SPOOL_WEBHOOKS),
+            spool_bytes: gauge!(SPOOL_BYTES),
+            spool_max_bytes: gauge!(SPOOL_MAX_BYTES),
+            spool_oldest: gauge!(SPOOL_OLDEST),
         }
     }
 
@@ -71,7 +101,7 @@ impl Figures {
         }
     }
 
-    pub(crate) fn published(&self, outcome: Result<(), NotDurable>, took: Duration) {
+    pub(crate) fn published(&self, outcome: Result<(), Unconfirmed>, took: Duration) {
         match outcome {
             Ok(()) => {
                 self.confirmed.increment(1);
@@ -100,4 +130,46 @@ impl Figures {
     pub(crate) fn broker_blocked(&self, yes: bool) {
         self.blocked.set(f64::from(u8::from(yes)));
     }
+
+    pub(crate) fn spooling(&self, yes: bool) {
+        self.spooling.set(f64::from(u8::from(yes)));
+    }
+
+    pub(crate) fn spooled(&self, outcome: Result<(), NotStored>) {
+        match outcome {
+            Ok(()) => self.spooled.increment(1),
+            Err(why) => {
+                if let Some((_, counter)) = self.spool_failed.iter().find(|(known, _)| *known == why) {
+                    counter.increment(1);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn drained(&self) {
+        self.drained.increment(1);
+    }
+
+    pub(crate) fn spool_unreadable(&self) {
+        self.unreadable.increment(1);
+    }
+
+    pub(crate) fn spool(&self, webhooks: u64, bytes: u64, max_bytes: u64, oldest: Duration) {
+        self.spool_webhooks.set(webhooks as f64);
+        self.spool_bytes.set(bytes as f64);
+        self.spool_max_bytes.set(max_bytes as f64);
+        self.spool_oldest.set(oldest);
+    }
+}
+
+fn describe_spool() {
+    describe_gauge!(SPOOLING, "Whether webhooks go into the spool, since the broker is not well");
+    describe_counter!(SPOOLED, "Webhooks that were stored in the spool");
+    describe_counter!(DRAINED, "Webhooks that went from the spool to the broker");
+    describe_counter!(SPOOL_FAILED, "Webhooks that the spool did not store, by reason");
+    describe_counter!(UNREADABLE, "Parts of the spool that can't be read");
+    describe_gauge!(SPOOL_WEBHOOKS, "Webhooks in the spool");
+    describe_gauge!(SPOOL_BYTES, Unit::Bytes, "Bytes of the spool on the disk");
+    describe_gauge!(SPOOL_MAX_BYTES, Unit::Bytes, "Bytes that the spool may take");
+    describe_gauge!(SPOOL_OLDEST, Unit::Seconds, "Age of the oldest webhook in the spool");
 }

@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use contract::{
+    broker::{BrokerError, EXIT_TOPOLOGY},
     health,
     settings::{EXIT_USAGE, Settings, SettingsError},
     telemetry,
 };
 use ingest::{serve, settings};
 
-/// The door of Buzón: takes Kapso's webhooks and puts them into RabbitMQ, durably, before it answers 200.
+/// The door of Buzón: takes Kapso's webhooks and makes them durable, in RabbitMQ or else on its own disk, before it
+/// answers 200.
 ///
 /// It is configured by environment variables (or a file `.env` beside it); see `.env.example`.
 #[derive(Parser)]
@@ -37,6 +39,9 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if matches!(error.downcast_ref(), Some(BrokerError::Topology(_))) => {
+            complain(&error.to_string(), EXIT_TOPOLOGY)
+        }
         Ok(Err(error)) => complain(&format!("{error:#}"), 1),
         Err(error) => complain(&error.to_string(), EXIT_USAGE),
     }

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     door::{self, Door},
     figures::Figures,
-    publish,
+    keep, publish,
     settings::IngestSettings,
+    spool::{self, Spool},
 };
 
 /// How long an idle connection is kept. Longer than the 60 s after which proxies close theirs:
@@ -26,19 +27,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// wait for it, so that it gets to read the answer instead of a reset.
 const LINGER: Duration = Duration::from_secs(3);
 
-/// What a stop leaves for the publisher: its last confirms and the goodbye to the broker.
+/// What a stop leaves for drainer and publisher: their last confirms and the goodbye to the broker.
 const PUBLISHER_SHARE: Duration = Duration::from_secs(3);
 
 /// Receives webhooks until the first SIGTERM or SIGINT, then lets what is under way finish.
 ///
 /// # Errors
-/// When an address can't be listened on, or a server fails.
+/// When the spool can't be used, an address can't be listened on, a server fails, or the broker
+/// has our queues with other arguments.
 #[tokio::main]
 pub async fn run(settings: IngestSettings) -> anyhow::Result<()> {
     let stop = lifecycle::stop_on_signals()?;
     let rendered = telemetry::start_figures()?;
     let figures = Figures::register();
-    let health = Health::of(&[publish::HEALTH_PART]);
+    let health = Health::either(&[publish::HEALTH_PART, spool::HEALTH_PART]);
+    let spool = Spool::open(&settings.spool, figures.clone())?;
     let metrics_listener = listen(settings.metrics_address, "BUZON_INGEST_METRICS_ADDR")?;
     let listener = listen(settings.address, "INGEST_ADDR")?;
     tracing::info!(address = %listener.local_addr()?, "ingest listens");
@@ -46,20 +49,27 @@ pub async fn run(settings: IngestSettings) -> anyhow::Result<()> {
     let admin = health::serve(metrics_listener, health.clone(), rendered)?;
     let admin_handle = admin.handle();
     let admin = tokio::spawn(admin);
-    let (publisher, owner) = publish::start(settings.broker, health.clone(), figures.clone());
-    let door = Door::new(settings.keys, settings.verify_token.as_ref(), settings.limits, publisher, figures);
+    spool.0.watch(settings.spool.alarm_age, health.clone());
+    let (publisher, owner) = publish::start(settings.broker, health.clone(), figures.clone(), stop.clone());
+    let (keeper, draining) = keep::start(publisher, spool, figures.clone());
+    let door = Door::new(settings.keys, settings.verify_token.as_ref(), settings.limits, keeper, figures);
     let requests = settings.shutdown_deadline.saturating_sub(PUBLISHER_SHARE);
     let door = server(listener, web::Data::new(door), health, stop.clone(), requests)?;
 
     door.await?;
-    // Every request is answered: what is still in the publisher's hands, nobody waits for.
-    if timeout_at(Instant::now() + PUBLISHER_SHARE, owner.stop()).await.is_err() {
+    // Every request is answered: what is still in the publisher's hands is in the spool, too.
+    let ending = async {
+        draining.stop().await;
+        owner.stop().await
+    };
+    let ended = timeout_at(Instant::now() + PUBLISHER_SHARE, ending).await.unwrap_or_else(|_| {
         tracing::warn!("the broker did not say goodbye in time");
-    }
+        Ok(())
+    });
     admin_handle.stop(false).await;
     admin.await??;
     tracing::info!("ingest stopped");
-    Ok(())
+    Ok(ended?)
 }
 
 /// The server of the door, with liveness and readiness beside it.

@@ -1,12 +1,14 @@
 //! What can be set, with its default and its unit.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use contract::{
     broker::Broker,
     settings::{Environment, Secret, Settings, SettingsError},
     signature::Keys,
 };
+
+use crate::spool;
 
 /// The largest body unless configured, in bytes: Kapso batches up to 100 messages, Meta sends up to 3 MB.
 const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
@@ -20,6 +22,16 @@ const BODY_DEADLINE_MS: u64 = 5_000;
 /// How long a stop may take unless configured, in milliseconds: shorter than the 30 s that
 /// container platforms grant before they kill.
 const SHUTDOWN_DEADLINE_MS: u64 = 20_000;
+
+/// Where the spool is unless configured: in the working directory.
+const SPOOL_DIRECTORY: &str = "buzon-spool";
+
+/// The most bytes in the spool unless configured: a million webhooks, or more.
+const SPOOL_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// When what waits in the spool raises an alarm unless configured, in seconds: while replies
+/// are still young enough to be sent.
+const SPOOL_ALARM_SECONDS: u64 = 300;
 
 /// Everything that `ingest` is told from outside.
 pub struct IngestSettings {
@@ -35,6 +47,8 @@ pub struct IngestSettings {
     pub verify_token: Option<Secret>,
     /// How much a request may bring and take.
     pub limits: Limits,
+    /// Where webhooks wait for the broker.
+    pub spool: spool::Limits,
     /// How long a stop may take (`BUZON_SHUTDOWN_DEADLINE_MS`).
     pub shutdown_deadline: Duration,
 }
@@ -56,6 +70,7 @@ impl IngestSettings {
     /// # Errors
     /// The first one that is missing or malformed, with the remedy.
     pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
+        let limits = Limits::read(settings)?;
         Ok(Self {
             address: address(settings)?,
             metrics_address: settings.parsed(
@@ -66,7 +81,8 @@ impl IngestSettings {
             broker: Broker::from_settings(settings, "buzon-ingest")?,
             keys: keys(settings)?,
             verify_token: settings.secret("KAPSO_META_VERIFY_TOKEN")?,
-            limits: Limits::read(settings)?,
+            spool: spool(settings, &limits)?,
+            limits,
             shutdown_deadline: milliseconds(settings, "BUZON_SHUTDOWN_DEADLINE_MS", SHUTDOWN_DEADLINE_MS)?,
         })
     }
@@ -88,6 +104,17 @@ impl Limits {
         let body_deadline = milliseconds(settings, "BUZON_BODY_DEADLINE_MS", BODY_DEADLINE_MS)?;
         Ok(Self { body_bytes, inflight_bytes, body_deadline })
     }
+}
+
+fn spool(settings: &Settings, limits: &Limits) -> Result<spool::Limits, SettingsError> {
+    let directory = settings.text("BUZON_SPOOL_DIR").unwrap_or_else(|| SPOOL_DIRECTORY.to_owned());
+    let max_bytes = settings.parsed("BUZON_SPOOL_MAX_BYTES", SPOOL_MAX_BYTES, "a number of bytes")?;
+    if max_bytes < limits.body_bytes as u64 {
+        let remedy = "give at least that much, or a body of the largest size never fits";
+        return Err(SettingsError::new("BUZON_SPOOL_MAX_BYTES", "is less than BUZON_MAX_BODY_BYTES", remedy));
+    }
+    let age = settings.parsed("BUZON_SPOOL_ALARM_SECONDS", SPOOL_ALARM_SECONDS, "a number of seconds")?;
+    Ok(spool::Limits { directory: PathBuf::from(directory), max_bytes, alarm_age: Duration::from_secs(age) })
 }
 
 /// Where webhooks come in: all that `healthcheck` has to know.
@@ -159,6 +186,8 @@ mod tests {
         let secret = ("KAPSO_WEBHOOK_SECRET", "s3cret");
         let error = read(&[secret, ("BUZON_MAX_INFLIGHT_BYTES", "1000")]).err().unwrap();
         assert!(error.starts_with("BUZON_MAX_INFLIGHT_BYTES is less than BUZON_MAX_BODY_BYTES"), "{error}");
+        let error = read(&[secret, ("BUZON_SPOOL_MAX_BYTES", "1000")]).err().unwrap();
+        assert!(error.starts_with("BUZON_SPOOL_MAX_BYTES is less than BUZON_MAX_BODY_BYTES"), "{error}");
         let error = read(&[secret, ("BUZON_BODY_DEADLINE_MS", "5s")]).err().unwrap();
         assert_eq!(error, "BUZON_BODY_DEADLINE_MS is malformed: give a number of milliseconds");
     }

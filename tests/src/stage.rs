@@ -73,16 +73,19 @@ impl Stage {
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy(&database_url)?;
         let door = ports::loopback(ports::free()?);
+        let dir = scratch::dir()?;
         let settings = Settings::from([
             ("BUZON_ENV".to_owned(), "production".to_owned()),
             ("DATABASE_URL".to_owned(), database_url),
             ("AMQP_URL".to_owned(), broker.url(name)),
             ("INGEST_ADDR".to_owned(), door.to_string()),
+            // Each start has a working directory of its own; a restarted ingest must find its spool.
+            ("BUZON_SPOOL_DIR".to_owned(), dir.join("spool").display().to_string()),
             ("KAPSO_WEBHOOK_SECRET".to_owned(), SECRET.to_owned()),
             // A test counts its own calls of Kapso's API; those about gaps switch the detector on.
             ("BUZON_GAP_CHECK_MINUTES".to_owned(), "0".to_owned()),
         ]);
-        let stage = Self { dir: scratch::dir()?, pool, settings, door, client: product::http_client()? };
+        let stage = Self { dir, pool, settings, door, client: product::http_client()? };
         stage.migrate().await?;
         Ok(stage)
     }

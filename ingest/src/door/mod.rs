@@ -1,4 +1,4 @@
-//! One request at the door: read, verify, peek, seal, publish; in this order, and each step
+//! One request at the door: read, verify, peek, seal, keep; in this order, and each step
 //! only after the one before.
 
 mod answer;
@@ -10,8 +10,6 @@ mod peek;
 mod record;
 mod refusal;
 mod unread;
-
-use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use contract::{
@@ -30,14 +28,14 @@ use self::{
     record::{Record, Signature},
     refusal::Refusal,
 };
-use crate::{figures::Figures, publish::Publisher, settings::Limits};
+use crate::{
+    figures::Figures,
+    keep::{Keeper, Kept},
+    settings::Limits,
+};
 
 /// Where Kapso sends webhooks to.
 pub const PATH: &str = "/api/whatsapp/webhook";
-
-/// How long the broker may take to confirm, from the body's last byte. The sender hears of
-/// a failure within 2.5 s, with what the answer itself needs.
-const CONFIRM_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The header that names the event of a webhook whose body does not.
 const EVENT_HEADER: &str = "x-webhook-event";
@@ -48,22 +46,22 @@ pub struct Door {
     verify_token: Option<VerifyToken>,
     limits: Limits,
     budget: Budget,
-    publisher: Publisher,
+    keeper: Keeper,
     figures: Figures,
 }
 
 impl Door {
-    /// A door that these secrets open and that hands to this publisher.
+    /// A door that these secrets open and that hands to this keeper.
     #[must_use]
     pub fn new(
         keys: Keys,
         verify_token: Option<&Secret>,
         limits: Limits,
-        publisher: Publisher,
+        keeper: Keeper,
         figures: Figures,
     ) -> Self {
         let budget = Budget::new(limits.inflight_bytes, figures.body_bytes());
-        Self { keys, verify_token: verify_token.map(VerifyToken::new), limits, budget, publisher, figures }
+        Self { keys, verify_token: verify_token.map(VerifyToken::new), limits, budget, keeper, figures }
     }
 }
 
@@ -80,24 +78,24 @@ async fn receive(request: HttpRequest, mut payload: web::Payload, door: web::Dat
     let mut record = Record::of(&request);
     let outcome = admit(&request, &mut payload, &door, &mut record).await;
     let response = match &outcome {
-        Ok(kind) => answer::processed(kind),
+        Ok((kind, _)) => answer::processed(kind),
         Err(refusal) => refusal.response(),
     };
     door.figures.received(response.status());
-    record.write(outcome.as_ref().err(), response.status());
+    record.write(outcome.as_ref().map(|(_, kept)| *kept), response.status());
     if outcome.is_ok() { response } else { unread::holding(payload, response) }
 }
 
-/// The way of a webhook through the door, to its kind when it has become durable.
+/// The way of a webhook through the door, to its kind and where it has become durable.
 async fn admit(
     request: &HttpRequest,
     payload: &mut web::Payload,
     door: &Door,
     record: &mut Record,
-) -> Result<Kind, Refusal> {
+) -> Result<(Kind, Kept), Refusal> {
     // The permit is held to the end: so long, the body is in memory.
     let (body, _permit) = body::read(request.headers(), payload, &door.limits, &door.budget).await?;
-    let deadline = Instant::now() + CONFIRM_DEADLINE;
+    let received = Instant::now();
     let received_at = OffsetDateTime::now_utc();
 
     let verified = verify(request, body, door, record)?;
@@ -117,8 +115,8 @@ async fn admit(
     }
     let envelope = Envelope::seal(verified, kind, hints, received_at);
     record.sealed(envelope.id);
-    door.publisher.publish(&envelope, deadline).await?;
-    Ok(envelope.kind)
+    let kept = door.keeper.keep(&envelope, received).await?;
+    Ok((envelope.kind, kept))
 }
 
 /// Authenticates a body and notes how that went.

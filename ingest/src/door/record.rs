@@ -16,6 +16,7 @@ use contract::{
 };
 
 use super::{peek::Peek, refusal::Refusal};
+use crate::keep::Kept;
 
 /// How a webhook's signature was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +91,8 @@ impl Record {
         self.id = Some(id);
     }
 
-    /// Writes it down: accepted, or refused with the reason.
-    pub(super) fn write(&self, refusal: Option<&Refusal>, status: StatusCode) {
+    /// Writes it down: accepted and where it is kept, or refused with the reason.
+    pub(super) fn write(&self, outcome: Result<Kept, &Refusal>, status: StatusCode) {
         macro_rules! tell {
             ($level:ident, $($message:tt)+) => {
                 tracing::$level!(
@@ -107,12 +108,12 @@ impl Record {
                 )
             };
         }
-        match refusal {
-            None if self.signature == Some(Signature::NotConfigured) => {
-                tell!(warn, "KAPSO_WEBHOOK_SECRET not configured: webhook accepted without a signature");
+        match outcome {
+            Ok(kept) if self.signature == Some(Signature::NotConfigured) => {
+                tell!(warn, kept.in = %kept, "KAPSO_WEBHOOK_SECRET not configured: webhook accepted without a signature");
             }
-            None => tell!(info, "webhook accepted"),
-            Some(refusal) => tell!(warn, reason = %refusal.reason(), "webhook refused"),
+            Ok(kept) => tell!(info, kept.in = %kept, "webhook accepted"),
+            Err(refusal) => tell!(warn, reason = %refusal.reason(), "webhook refused"),
         }
     }
 }

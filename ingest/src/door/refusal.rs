@@ -9,7 +9,7 @@ use contract::signature::Refused;
 use serde::Serialize;
 
 use super::unread;
-use crate::publish::NotDurable;
+use crate::keep::NotKept;
 
 /// When a sender should come again, in seconds: Kapso's own first retry comes after as long.
 const RETRY_AFTER_SECONDS: &str = "10";
@@ -34,7 +34,7 @@ pub(super) enum Refusal {
     #[error("The body is not JSON")]
     NotJson,
     #[error("The webhook can't be stored now: send it again later")]
-    NotDurable(#[from] NotDurable),
+    NotKept(#[from] NotKept),
 }
 
 impl Refusal {
@@ -45,14 +45,14 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Incomplete | Self::Empty | Self::NotJson => StatusCode::BAD_REQUEST,
             Self::Signature(_) => StatusCode::UNAUTHORIZED,
-            Self::NoRoom | Self::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRoom | Self::NotKept(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// Why, for our own log: the sender need not know how our broker is.
+    /// Why, for our own log: the sender need not know how our broker and our disk are.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::NotDurable(why) => why.to_string(),
+            Self::NotKept(why) => why.to_string(),
             other => other.to_string(),
         }
     }
@@ -62,7 +62,7 @@ impl Refusal {
         let more = match self {
             // RFC 7694: which encodings would have been taken.
             Self::Compressed => Some((header::ACCEPT_ENCODING, "identity")),
-            Self::NoRoom | Self::NotDurable(_) => Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::NoRoom | Self::NotKept(_) => Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => None,
         };
         if let Some((name, value)) = more {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use actix_web::{
     App,
     dev::{Service, ServiceResponse},
@@ -12,17 +14,17 @@ use actix_web::{
 use contract::signature::sign;
 
 use super::*;
-use crate::publish::{self, NotDurable};
+use crate::{keep, publish::Unconfirmed, spool::NotStored};
 
 const SECRET: &str = "s3cret";
 const BODY: &str = r#"{"event_type":"message.received"}"#;
 const LIMITS: Limits = Limits { body_bytes: 100, inflight_bytes: 150, body_deadline: Duration::from_secs(1) };
 
-fn door(secrets: &[&str], outcome: Result<(), NotDurable>) -> Data<Door> {
+fn door(secrets: &[&str], outcome: Result<(), Unconfirmed>) -> Data<Door> {
     let secrets: Vec<_> = secrets.iter().copied().map(Secret::new).collect();
-    let publisher = publish::always(outcome);
+    let keeper = keep::always(outcome, outcome.map_err(|_| NotStored::Full));
     let token = Secret::new("token");
-    Data::new(Door::new(Keys::new(&secrets, None), Some(&token), LIMITS, publisher, Figures::register()))
+    Data::new(Door::new(Keys::new(&secrets, None), Some(&token), LIMITS, keeper, Figures::register()))
 }
 
 async fn call(door: &Data<Door>, request: TestRequest) -> ServiceResponse {
@@ -117,7 +119,7 @@ async fn bytes_in_flight_are_limited_and_given_back() {
 
 #[actix_web::test]
 async fn what_is_not_durable_is_not_answered_200() {
-    for why in NotDurable::ALL {
+    for why in Unconfirmed::ALL {
         let response = call(&door(&[SECRET], Err(why)), signed(BODY)).await;
         assert_eq!(response.status(), 503, "{why}");
         assert_eq!(response.headers().get("Retry-After").unwrap(), "10");

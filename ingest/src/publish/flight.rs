@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use lapin::{Channel, Confirmation, options::BasicPublishOptions};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Job, NotDurable};
+use super::{Job, Unconfirmed};
 
 /// How long messages from before a blockade may take after it, before the connection counts as stalled.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ type Confirming = Pin<Box<dyn Future<Output = (u64, lapin::Result<Confirmation>)
 /// Who waits for a message, and until when. The answer is gone once it has been given.
 struct Waiting {
     deadline: Instant,
-    answer: Option<oneshot::Sender<Result<(), NotDurable>>>,
+    answer: Option<oneshot::Sender<Result<(), Unconfirmed>>>,
 }
 
 /// The messages in flight. Jobs are answered in it and nowhere else once they are published.
@@ -109,17 +109,17 @@ impl Flight {
         let verdicts: Vec<_> =
             confirms.await.into_iter().map(|(number, confirm)| (number, Verdict::of(confirm))).collect();
         if verdicts.iter().any(|(_, verdict)| *verdict == Verdict::Returned) {
-            self.fail(NotDurable::Refused);
+            self.fail(Unconfirmed::Refused);
             return Err("a message had nowhere to go: the queues are gone".to_owned());
         }
         let mut broken = Ok(());
         for (number, verdict) in verdicts {
             let outcome = match verdict {
                 Verdict::Confirmed => Ok(()),
-                Verdict::Refused | Verdict::Returned => Err(NotDurable::Refused),
+                Verdict::Refused | Verdict::Returned => Err(Unconfirmed::Refused),
                 Verdict::Broken(why) => {
                     broken = Err(why);
-                    Err(NotDurable::Lost)
+                    Err(Unconfirmed::Lost)
                 }
             };
             if let Some(answer) = self.waiting.remove(&number).and_then(|waiting| waiting.answer) {
@@ -136,7 +136,7 @@ impl Flight {
     }
 
     /// Answers every job in flight with a failure. The messages stay in flight.
-    pub(super) fn fail(&mut self, why: NotDurable) {
+    pub(super) fn fail(&mut self, why: Unconfirmed) {
         for answer in self.waiting.values_mut().filter_map(|waiting| waiting.answer.take()) {
             let _ = answer.send(Err(why));
         }

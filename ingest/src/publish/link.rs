@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{HEALTH_PART, Job, NotDurable, WINDOW, flight::Flight};
+use super::{HEALTH_PART, Job, Unconfirmed, WINDOW, flight::Flight};
 use crate::figures::Figures;
 
 /// How long opening the channel may take, on a connection that has just been made.
@@ -88,7 +88,7 @@ impl Link {
                 return End::Stopped;
             }
         };
-        self.flight.fail(NotDurable::Lost);
+        self.flight.fail(Unconfirmed::Lost);
         if open { End::Broken(broken) } else { End::Stopped }
     }
 
@@ -100,10 +100,10 @@ impl Link {
     fn take(&mut self, job: Job) {
         if job.answer.is_closed() || job.deadline <= Instant::now() {
             // The request is gone: publishing would help nobody.
-            job.fail(NotDurable::Late);
+            job.fail(Unconfirmed::Late);
         } else if self.blocked || self.connection.status().blocked() {
             // Frames given to a blocked connection pile up, and are sent long after.
-            job.fail(NotDurable::Blocked);
+            job.fail(Unconfirmed::Blocked);
         } else {
             self.flight.launch(&self.channel, job);
         }
@@ -117,7 +117,7 @@ impl Link {
                     "RabbitMQ blocks publishing: free memory or disk there (rabbitmqctl status shows the alarm)"
                 );
                 self.blocked = true;
-                self.flight.fail(NotDurable::Blocked);
+                self.flight.fail(Unconfirmed::Blocked);
                 health.ailing(HEALTH_PART, "blocked by an alarm of the broker");
                 figures.broker_blocked(true);
             }

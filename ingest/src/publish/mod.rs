@@ -8,11 +8,14 @@
 
 mod flight;
 mod link;
-mod nag;
 mod owner;
 
 use bytes::Bytes;
-use contract::{broker::Broker, envelope::Envelope, health::Health};
+use contract::{
+    broker::{Broker, BrokerError},
+    envelope::Envelope,
+    health::Health,
+};
 use lapin::{BasicProperties, types::ShortString};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -30,9 +33,9 @@ pub const HEALTH_PART: &str = "broker";
 /// place among them. lapin walks all that are in flight for each confirm of several.
 const WINDOW: usize = 1024;
 
-/// Why an envelope is not known to be durable. It may be stored nevertheless.
+/// Why the broker is not known to have an envelope. It may have it nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotDurable {
+pub enum Unconfirmed {
     /// There is no connection now.
     #[error("the broker is away")]
     Away,
@@ -50,7 +53,7 @@ pub enum NotDurable {
     Lost,
 }
 
-impl NotDurable {
+impl Unconfirmed {
     /// Every reason.
     pub const ALL: [Self; 5] = [Self::Away, Self::Blocked, Self::Late, Self::Refused, Self::Lost];
 
@@ -73,11 +76,11 @@ struct Job {
     routing_key: ShortString,
     properties: BasicProperties,
     deadline: Instant,
-    answer: oneshot::Sender<Result<(), NotDurable>>,
+    answer: oneshot::Sender<Result<(), Unconfirmed>>,
 }
 
 impl Job {
-    fn fail(self, why: NotDurable) {
+    fn fail(self, why: Unconfirmed) {
         // Nobody listens when the request is gone or past its deadline.
         let _ = self.answer.send(Err(why));
     }
@@ -96,9 +99,16 @@ impl Publisher {
     /// Dropping the future leaves the message either published or not.
     ///
     /// # Errors
-    /// [`NotDurable`], at `deadline` at the latest.
-    pub async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), NotDurable> {
+    /// [`Unconfirmed`], at `deadline` at the latest.
+    pub async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Unconfirmed> {
         let begun = Instant::now();
+        let outcome = self.attempt(envelope, deadline).await;
+        self.figures.published(outcome, begun.elapsed());
+        outcome
+    }
+
+    /// As [`Publisher::publish`], for one that is counted elsewhere.
+    pub(crate) async fn attempt(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Unconfirmed> {
         let (answer, answered) = oneshot::channel();
         let job = Job {
             body: envelope.body.clone(),
@@ -109,46 +119,56 @@ impl Publisher {
         };
         let outcome = timeout_at(deadline, async {
             // Both fail only when the owner has stopped.
-            self.jobs.send(job).await.map_err(|_| NotDurable::Away)?;
-            answered.await.map_err(|_| NotDurable::Lost)?
+            self.jobs.send(job).await.map_err(|_| Unconfirmed::Away)?;
+            answered.await.map_err(|_| Unconfirmed::Lost)?
         });
-        let outcome = outcome.await.unwrap_or(Err(NotDurable::Late));
-        self.figures.published(outcome, begun.elapsed());
-        outcome
+        outcome.await.unwrap_or(Err(Unconfirmed::Late))
     }
 }
 
 /// The task that owns the connection.
 pub struct Owner {
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), BrokerError>>,
     stop: CancellationToken,
 }
 
 impl Owner {
     /// Takes no more jobs, waits for the confirms that are still due, and closes the connection.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// When it could not begin its work: see [`start`].
+    pub async fn stop(self) -> Result<(), BrokerError> {
         self.stop.cancel();
-        if let Err(error) = self.task.await {
+        self.task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the publisher's task failed");
-        }
+            Ok(())
+        })
     }
 }
 
-/// Starts the owner, which connects for ever, and gives a handle to it.
+/// Starts the owner, which connects for ever, and gives a handle to it. When the first broker
+/// that answers has our queues with other arguments, waiting does not help: it cancels
+/// `everything` and ends with that error. Found at a later reconnect, it is told and waited out.
 ///
 /// Must run inside the main Tokio runtime, never inside an actix worker: lapin's tasks live
 /// where it is connected from.
 #[must_use]
-pub fn start(broker: Broker, health: Health, figures: Figures) -> (Publisher, Owner) {
+pub fn start(
+    broker: Broker,
+    health: Health,
+    figures: Figures,
+    everything: CancellationToken,
+) -> (Publisher, Owner) {
     let (jobs, queue) = mpsc::channel(WINDOW);
     let stop = CancellationToken::new();
-    let task = tokio::spawn(owner::own(broker, queue, health, figures.clone(), stop.clone()));
+    let owning = owner::own(broker, queue, health, figures.clone(), stop.clone());
+    let task = tokio::spawn(async move { owning.await.inspect_err(|_| everything.cancel()) });
     (Publisher { jobs, figures }, Owner { task, stop })
 }
 
 /// A publisher whose broker answers every message in the same way.
 #[cfg(test)]
-pub(crate) fn always(outcome: Result<(), NotDurable>) -> Publisher {
+pub(crate) fn always(outcome: Result<(), Unconfirmed>) -> Publisher {
     let (jobs, mut queue) = mpsc::channel::<Job>(1);
     tokio::spawn(async move {
         while let Some(job) = queue.recv().await {
@@ -156,4 +176,30 @@ pub(crate) fn always(outcome: Result<(), NotDurable>) -> Publisher {
         }
     });
     Publisher { jobs, figures: Figures::register() }
+}
+
+/// A publisher whose broker never answers.
+#[cfg(test)]
+pub(crate) fn silent() -> Publisher {
+    let (jobs, queue) = mpsc::channel(WINDOW);
+    // Never dropped: whoever waits, waits.
+    std::mem::forget(queue);
+    Publisher { jobs, figures: Figures::register() }
+}
+
+/// A publisher whose broker takes every body but `POISON`, and the bodies it has taken.
+#[cfg(test)]
+pub(crate) fn to_list() -> (Publisher, mpsc::UnboundedReceiver<Vec<u8>>) {
+    let (jobs, mut queue) = mpsc::channel::<Job>(WINDOW);
+    let (taken, list) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(job) = queue.recv().await {
+            let refused = job.body == "POISON";
+            if !refused {
+                let _ = taken.send(job.body.to_vec());
+            }
+            let _ = job.answer.send(if refused { Err(Unconfirmed::Refused) } else { Ok(()) });
+        }
+    });
+    (Publisher { jobs, figures: Figures::register() }, list)
 }

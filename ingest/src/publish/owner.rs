@@ -5,6 +5,7 @@ use std::time::Duration;
 use contract::{
     broker::{Broker, BrokerError, retry_pauses},
     health::Health,
+    nag::Nag,
 };
 use tokio::{
     sync::mpsc,
@@ -13,9 +14,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HEALTH_PART, Job, NotDurable,
+    HEALTH_PART, Job, Unconfirmed,
     link::{End, Link},
-    nag::Nag,
 };
 use crate::figures::Figures;
 
@@ -26,21 +26,26 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// Runs until `stop` is cancelled or no publisher is left.
+///
+/// # Errors
+/// [`BrokerError::Topology`], if the first broker that answers says so.
 pub(super) async fn own(
     broker: Broker,
     mut jobs: mpsc::Receiver<Job>,
     health: Health,
     figures: Figures,
     stop: CancellationToken,
-) {
+) -> Result<(), BrokerError> {
+    let mut was_connected = false;
     let mut attempts = Attempts::new();
     loop {
         let link = tokio::select! {
-            link = attempts.connect(&broker, &health) => link,
-            () = refuse_all(&mut jobs) => return,
-            () = stop.cancelled() => return,
+            link = attempts.connect(&broker, &health, was_connected) => link?,
+            () = refuse_all(&mut jobs) => return Ok(()),
+            () = stop.cancelled() => return Ok(()),
         };
-        let Some(mut link) = link else { return };
+        let Some(mut link) = link else { return Ok(()) };
+        was_connected = true;
         let since = Instant::now();
         tracing::info!("connected to RabbitMQ");
         health.fine(HEALTH_PART);
@@ -53,7 +58,7 @@ pub(super) async fn own(
                 if !matches!(timeout(CLOSE_DEADLINE, link.close()).await, Ok(Ok(()))) {
                     tracing::warn!("RabbitMQ did not confirm the end of the connection");
                 }
-                return;
+                return Ok(());
             }
             End::Broken(why) => {
                 health.ailing(HEALTH_PART, "not connected");
@@ -71,7 +76,7 @@ pub(super) async fn own(
 /// Answers every job that comes while there is no connection. Ends when no publisher is left.
 async fn refuse_all(jobs: &mut mpsc::Receiver<Job>) {
     while let Some(job) = jobs.recv().await {
-        job.fail(NotDurable::Away);
+        job.fail(Unconfirmed::Away);
     }
 }
 
@@ -87,15 +92,24 @@ impl Attempts {
         Self { pauses: Box::new(retry_pauses()), wait_first: false, nag: Nag::default() }
     }
 
-    /// Tries until it succeeds.
-    async fn connect(&mut self, broker: &Broker, health: &Health) -> Option<Link> {
+    /// Tries until it succeeds. Another topology than ours is an outage only where
+    /// ours `was_there` before.
+    async fn connect(
+        &mut self,
+        broker: &Broker,
+        health: &Health,
+        was_there: bool,
+    ) -> Result<Option<Link>, BrokerError> {
         loop {
             if self.wait_first {
-                sleep(self.pauses.next()?).await;
+                // The pauses have no end.
+                let Some(pause) = self.pauses.next() else { return Ok(None) };
+                sleep(pause).await;
             }
             self.wait_first = true;
             match Link::open(broker).await {
-                Ok(link) => return Some(link),
+                Ok(link) => return Ok(Some(link)),
+                Err(error @ BrokerError::Topology(_)) if !was_there => return Err(error),
                 Err(error) => report(&error, health, &mut self.nag),
             }
         }

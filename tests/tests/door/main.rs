@@ -2,9 +2,11 @@
 
 mod envelope;
 mod guide;
+mod load;
 mod outages;
 mod queue;
 mod refusals;
 mod signatures;
+mod spool;
 mod stage;
 mod start_and_stop;

@@ -73,14 +73,17 @@ impl Stage {
         }
         let (door, metrics) = (ports::loopback(ports::free()?), ports::loopback(ports::free()?));
         let amqp_url = node.url(&vhost);
+        let dir = scratch::dir()?;
         let settings = [
             ("AMQP_URL", amqp_url.clone()),
             ("INGEST_ADDR", door.to_string()),
             ("BUZON_INGEST_METRICS_ADDR", metrics.to_string()),
+            // Each start has a working directory of its own; a restarted ingest must find its spool.
+            ("BUZON_SPOOL_DIR", dir.join("spool").display().to_string()),
             ("KAPSO_WEBHOOK_SECRET", SECRET.to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
-        let (dir, client, node) = (scratch::dir()?, reqwest::Client::new(), node.clone());
+        let (client, node) = (reqwest::Client::new(), node.clone());
         Ok(Self { settings, dir, door, metrics, amqp_url, vhost, node, client })
     }
 
@@ -101,7 +104,15 @@ impl Stage {
         self.with("AMQP_URL", &url)
     }
 
+    /// Starts it, and waits until its broker is well.
     pub(crate) async fn ingest(&self) -> Result<Product> {
+        let ingest = self.ingest_alone().await?;
+        self.becomes_available().await?;
+        Ok(ingest)
+    }
+
+    /// Starts it, and waits until it is ready: by its spool, if not by its broker.
+    pub(crate) async fn ingest_alone(&self) -> Result<Product> {
         let mut ingest = self.ingest_unready()?;
         ingest.ready(READY_DEADLINE).await?;
         Ok(ingest)
@@ -114,6 +125,18 @@ impl Stage {
     /// Runs ingest to its end.
     pub(crate) async fn finish(&self, args: &[&str]) -> Result<product::Finished> {
         product::finish("ingest", args, &self.settings, &self.dir, READY_DEADLINE).await
+    }
+
+    /// Runs it to its end with some variables set otherwise.
+    pub(crate) async fn finish_with(&self, more: &[(&str, &str)]) -> Result<product::Finished> {
+        let mut settings = self.settings.clone();
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        product::finish("ingest", &[], &settings, &self.dir, READY_DEADLINE).await
+    }
+
+    /// Where ingest's spool is.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.dir.join("spool")
     }
 
     pub(crate) fn vhost(&self) -> &str {

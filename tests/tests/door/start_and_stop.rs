@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use harness::process::Signal;
 use tokio::io::AsyncWriteExt as _;
-use tokio::task::JoinSet;
 
+use crate::load::{flows, load};
 use crate::queue::EVENTS;
 use crate::stage::{Stage, head, hear};
 
@@ -54,35 +53,12 @@ async fn secrets_may_come_from_files() -> Result<()> {
 async fn an_address_in_use_is_said_and_ends_the_start() -> Result<()> {
     let stage = Stage::new().await?;
     let _ingest = stage.ingest().await?;
-    let second = stage.with("BUZON_INGEST_METRICS_ADDR", "127.0.0.1:0").finish(&[]).await?;
+    let spool = stage.spool().with_file_name("another").display().to_string();
+    let second = stage.with("BUZON_INGEST_METRICS_ADDR", "127.0.0.1:0").with("BUZON_SPOOL_DIR", &spool);
+    let second = second.finish(&[]).await?;
     assert_eq!(second.code, Some(1));
     assert!(second.log.contains("set INGEST_ADDR"), "{}", second.log);
     Ok(())
-}
-
-/// Posts webhooks from many clients at once until the door is closed; gives back what was answered 200.
-async fn load(stage: &Arc<Stage>, clients: usize) -> (Arc<AtomicUsize>, JoinSet<Vec<String>>) {
-    let (mut posting, accepted) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
-    for client in 0..clients {
-        let (stage, accepted) = (Arc::clone(stage), Arc::clone(&accepted));
-        posting.spawn(async move {
-            let mut kept = Vec::new();
-            for n in 0.. {
-                let body = format!(r#"{{"event_type":"a.load","client":{client},"n":{n}}}"#);
-                match stage.post_signed(body.clone(), &[]).await {
-                    Ok(answer) if answer.status == 200 => {
-                        accepted.fetch_add(1, Ordering::Relaxed);
-                        kept.push(body);
-                    }
-                    // It refuses nothing while it stops: it only stops to accept.
-                    Ok(answer) => kept.push(format!("answered {}: {}", answer.status, answer.body)),
-                    Err(_) => break,
-                }
-            }
-            kept
-        });
-    }
-    (accepted, posting)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,10 +67,7 @@ async fn a_stop_under_load_loses_nothing_that_was_answered_200() -> Result<()> {
     for _ in 0..3 {
         let mut ingest = stage.ingest().await?;
         let (accepted, posting) = load(&stage, 50).await;
-        harness::wait::until("the load to flow", Duration::from_secs(20), async || {
-            accepted.load(Ordering::Relaxed) > 500
-        })
-        .await?;
+        flows(&accepted, 500).await?;
         let start = Instant::now();
         let status = ingest.terminate(Duration::from_secs(25)).await?;
         assert_eq!(status.code(), Some(0), "{}", ingest.log());

@@ -75,6 +75,9 @@ impl Configured {
         };
         configured.set("BUZON_INGEST_METRICS_ADDR", ingest_metrics.to_string());
         configured.set("BUZON_WORKER_METRICS_ADDR", worker_metrics.to_string());
+        if given.text("BUZON_SPOOL_DIR").is_none() {
+            configured.set("BUZON_SPOOL_DIR", place.spool.display().to_string());
+        }
         if given.text("BUZON_ENV").is_none() {
             configured.set("BUZON_ENV", "development");
         }

@@ -17,6 +17,8 @@ pub(crate) struct Place {
     pub(crate) postgres: PathBuf,
     /// `RabbitMQ`'s data.
     pub(crate) rabbitmq: PathBuf,
+    /// What ingest keeps while the broker is away.
+    pub(crate) spool: PathBuf,
     /// What marks the product's programs as ours.
     pub(crate) product: PathBuf,
     /// Keeps the secret of this checkout.
@@ -39,6 +41,7 @@ impl Place {
         let place = Self {
             postgres: home.join("postgres"),
             rabbitmq: home.join("rabbitmq"),
+            spool: run.join("spool"),
             product: run.join("product"),
             secret: run.join("webhook-secret"),
             logs,
