@@ -1,0 +1,205 @@
+//! The chaos run: the real programs on real servers, under a steady load, struck by one fault after another. Then
+//! every webhook that was answered 200, and every effect that it owes, is looked for by its id.
+//!
+//! What is sent and what goes wrong follows from a seed: [`plan`] and [`story`] say how. How long anything takes is
+//! the machine's.
+
+mod disk;
+pub mod fault;
+mod ledger;
+pub mod plan;
+mod program;
+mod recovery;
+mod scene;
+mod sender;
+mod story;
+mod strike;
+mod table;
+mod timeline;
+mod verdict;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use fault::Fault;
+use ledger::Ledger;
+use plan::{Plan, Strike};
+use scene::Scene;
+use story::Story;
+use timeline::Timeline;
+pub use timeline::Watcher;
+use verdict::Verdict;
+
+/// What ingest promises: an answer within this, whatever is down.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// What two cores that also start servers may add to an answer, beyond what is measured (see [`pulse`]).
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// How many requests to Kapso both workers have under way at the most, and how long each may take.
+const REQUESTS_AT_ONCE: u64 = 32;
+const REQUEST_TIMEOUT_SECONDS: u64 = 10;
+
+/// How many webhooks there have to be before the first fault, and after the last.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// What a run is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// All that is random follows from it.
+    pub seed: u64,
+    /// Webhooks a second.
+    pub rate: f64,
+    /// What the sender's waits of 10, 40 and 90 s between its tries are multiplied by.
+    pub retry_scale: f64,
+    /// What goes wrong.
+    pub plan: Plan,
+}
+
+/// One run. It can be asked for its table at any time.
+pub struct Run {
+    options: Options,
+    ledger: Arc<Ledger>,
+    verdict: Mutex<Option<Verdict>>,
+    stop: CancellationToken,
+}
+
+impl Run {
+    /// A run that has not begun. It ends early, and in good order, when `stop` is cancelled.
+    #[must_use]
+    pub fn new(options: Options, stop: CancellationToken) -> Self {
+        Self { options, ledger: Arc::new(Ledger::new()), verdict: Mutex::default(), stop }
+    }
+
+    /// Does all of it in `dir`, where servers and programs leave their logs. What comes back is what is wrong, a line
+    /// each; nothing, when all is as promised.
+    ///
+    /// # Errors
+    ///
+    /// When the run itself can't be done: a server does not start, the machine is broken.
+    pub async fn go(&self, dir: &Path, watcher: Watcher) -> Result<Vec<String>> {
+        std::fs::create_dir_all(dir).with_context(|| format!("can't make {}", dir.display()))?;
+        let timeline = Arc::new(Timeline::new(&dir.join("timeline.log"), watcher)?);
+        let story = Arc::new(Story::of(self.options.seed));
+        let (ledger, stop) = (Arc::clone(&self.ledger), self.stop.clone());
+        let set = Scene::set(dir, Arc::clone(&story), ledger, timeline, self.options.retry_scale, stop);
+        let mut scene = tokio::select! {
+            set = set => set?,
+            () = self.stop.cancelled() => return Ok(Vec::new()),
+        };
+        scene.recover().await.context("before the first fault")?;
+        // Definitions are written down a moment after they are made; a young queue may not survive a kill.
+        scene.rabbitmq.sync_definitions().await?;
+        scene.timeline.tell("all is running");
+
+        let mut background = JoinSet::new();
+        background.spawn(pulse(Arc::clone(&self.ledger)));
+        background.spawn(Arc::clone(&scene.sender).load(self.options.rate));
+        sleep(WARM_UP).await;
+        let struck = self.strike_all(&mut scene).await;
+        scene.sender.stop().await;
+        let settled = match &struck {
+            Ok(()) => scene.settle().await,
+            Err(_) => Ok(()),
+        };
+        let mut verdict = Verdict::of(&story, &self.ledger, &scene.pool, &scene.sim).await?;
+        for (what, failed) in [("a fault was not recovered from", struck), ("what is owed stays owed", settled)] {
+            if let Err(error) = failed {
+                verdict.wrong(what, format!("{error:#}"));
+            }
+        }
+        self.judge_times(&mut verdict);
+        for program in [&scene.ingest, &scene.workers[0], &scene.workers[1]] {
+            for complaint in program.complaints().await {
+                verdict.wrong("programs that did not end as they should", complaint);
+            }
+        }
+        let complaints = verdict.complaints();
+        complaints.iter().for_each(|complaint| scene.timeline.note(complaint));
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        Ok(complaints)
+    }
+
+    /// The table so far, as Markdown.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        table::render(&self.ledger, verdict.as_ref())
+    }
+
+    /// How many faults have struck so far.
+    #[must_use]
+    pub fn faults(&self) -> usize {
+        self.ledger.book().windows.len() - 1
+    }
+
+    async fn strike_all(&self, scene: &mut Scene) -> Result<()> {
+        let strikes = &self.options.plan.0;
+        for (nth, strike) in (1..).zip(strikes) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let what = format!("fault {nth}/{}: {}", strikes.len(), strike.fault);
+            scene.timeline.note(&format!("{what}, for {:.1} s", strike.hold.as_secs_f64()));
+            self.ledger.begin(strike.fault, may_hide(strike));
+            scene.strike(strike).await.with_context(|| what.clone())?;
+            scene.timeline.note("the cause is gone");
+            let took = scene.recover().await.with_context(|| what.clone())?;
+            self.ledger.recovered(took);
+            scene.timeline.tell(&format!("{what}, recovered after {:.1} s", took.as_secs_f64()));
+            if strike.fault == Fault::DeleteQueue {
+                scene.rabbitmq.sync_definitions().await?;
+            }
+            sleep(strike.calm).await;
+        }
+        Ok(())
+    }
+
+    /// Answers in time, and no more unknown outcomes than there can be.
+    fn judge_times(&self, verdict: &mut Verdict) {
+        let windows = self.ledger.book().windows.clone();
+        for (nth, window) in windows.iter().enumerate() {
+            let allowed = ANSWER_DEADLINE + TOLERANCE + window.lateness;
+            if window.longest > allowed {
+                let (took, label) = (window.longest.as_secs_f64(), window.label());
+                verdict.wrong(
+                    "answers that took too long",
+                    format!("{took:.2} s of {:.2} s, fault {nth}: {label}", allowed.as_secs_f64()),
+                );
+            }
+            if window.silent > 0 {
+                verdict.wrong(
+                    "requests that were not answered",
+                    format!("{}, fault {nth}: {}", window.silent, window.label()),
+                );
+            }
+        }
+        let may_hide: u64 = windows.iter().map(|window| window.may_hide).sum();
+        let unknown: u64 = verdict.fates.values().map(|fate| fate.unknown).sum();
+        if unknown > may_hide {
+            verdict.wrong("more unknown outcomes than the faults explain", format!("{unknown} of {may_hide}"));
+        }
+    }
+}
+
+/// How many outcomes a fault can hide: all requests that are under way, and those that follow while it lasts.
+fn may_hide(strike: &Strike) -> u64 {
+    let rounds = 1 + strike.hold.as_secs().div_ceil(REQUEST_TIMEOUT_SECONDS);
+    if strike.fault.hides_outcomes() { rounds * REQUESTS_AT_ONCE } else { 0 }
+}
+
+/// Sleeps for a moment again and again, and notes how late it was woken: whoever measures answers here is as late.
+async fn pulse(ledger: Arc<Ledger>) {
+    const BEAT: Duration = Duration::from_millis(50);
+    loop {
+        let due = Instant::now() + BEAT;
+        sleep_until(due).await;
+        ledger.late(due.elapsed());
+    }
+}
