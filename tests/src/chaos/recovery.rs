@@ -11,6 +11,20 @@ use crate::wait;
 /// What recovers does so within this. A backlog of minutes drains, and lost heartbeats are noticed, well before.
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Webhooks that wait for the slow lane.
+const PENDING_WEBHOOKS: &str = "SELECT count(*) FROM webhooks WHERE projected_at IS NULL AND dead_at IS NULL";
+
+/// Effects that are not settled, but for those that wait behind one whose outcome nobody knows.
+const PENDING_EFFECTS: &str = "SELECT count(*) FROM effects WHERE state = 'pending'
+    AND (lease IS NOT NULL OR NOT EXISTS (
+        SELECT FROM effects unknown WHERE unknown.lane = effects.lane AND unknown.state = 'unknown'))";
+
+/// Effects that have been due for longer than it takes to look for them, and that nobody performs.
+const OVERDUE: &str = "SELECT count(*) FROM effects WHERE state = 'pending' AND lease IS NULL
+    AND next_at < now() - interval '2 seconds' AND NOT EXISTS (
+        SELECT FROM effects open WHERE open.lane = effects.lane
+        AND (open.state = 'unknown' OR open.lease IS NOT NULL))";
+
 /// How many missing ids a message names.
 const NAMED: usize = 10;
 
