@@ -22,9 +22,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use fault::Fault;
@@ -46,7 +46,10 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 const REQUESTS_AT_ONCE: u64 = 32;
 const REQUEST_TIMEOUT_SECONDS: u64 = 10;
 
-/// How many webhooks there have to be before the first fault, and after the last.
+/// How long what is under way has to arrive after something has gone wrong.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(10);
+
+/// How long the load runs before the first fault.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What a run is to be.
@@ -106,10 +109,11 @@ impl Run {
         scene.sender.stop().await;
         let settled = match &struck {
             Ok(()) => scene.settle().await,
-            Err(_) => Ok(()),
+            // What was under way when the run broke off is not to be taken for lost.
+            Err(_) => timeout(AFTER_A_FAILURE, scene.settle()).await.unwrap_or(Ok(())),
         };
         let mut verdict = Verdict::of(&story, &self.ledger, &scene.pool, &scene.sim).await?;
-        for (what, failed) in [("a fault was not recovered from", struck), ("what is owed stays owed", settled)] {
+        for (what, failed) in [("the run broke off", struck), ("what is owed stays owed", settled)] {
             if let Err(error) = failed {
                 verdict.wrong(what, format!("{error:#}"));
             }
@@ -152,6 +156,8 @@ impl Run {
             scene.timeline.note("the cause is gone");
             let took = scene.recover().await.with_context(|| what.clone())?;
             self.ledger.recovered(took);
+            let twice = verdict::happened_twice(&scene.sim);
+            ensure!(twice.is_empty(), "{what}: happened more than once: {}", twice.join(", "));
             scene.timeline.tell(&format!("{what}, recovered after {:.1} s", took.as_secs_f64()));
             if strike.fault == Fault::DeleteQueue {
                 scene.rabbitmq.sync_definitions().await?;
@@ -183,7 +189,8 @@ impl Run {
         let may_hide: u64 = windows.iter().map(|window| window.may_hide).sum();
         let unknown: u64 = verdict.fates.values().map(|fate| fate.unknown).sum();
         if unknown > may_hide {
-            verdict.wrong("more unknown outcomes than the faults explain", format!("{unknown} of {may_hide}"));
+            verdict
+                .wrong("more unknown outcomes than the faults explain", format!("{unknown} of {may_hide}"));
         }
     }
 }

@@ -132,8 +132,7 @@ impl Slot {
             self.complain(pid, &format!("ended by itself: {status}"));
         }
         if self.wanted {
-            let running =
-                Product::start(self.program, &["run"], &self.settings, self.http, &self.dir)?;
+            let running = Product::start(self.program, &["run"], &self.settings, self.http, &self.dir)?;
             self.note(running.pid(), "started");
             self.running = Some(running);
         }

@@ -1,5 +1,6 @@
 //! Whether all is well again.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -71,11 +72,10 @@ impl Scene {
                     .bind(ids)
                     .fetch_all(&self.pool)
                     .await?;
-            let stored: std::collections::HashSet<Vec<u8>> = stored.into_iter().collect();
-            self.ledger.seen(
-                waiting.iter().filter(|(_, id)| stored.contains(&id.as_bytes()[..])).map(|(nth, _)| *nth),
-            );
-            waiting.retain(|(_, id)| !stored.contains(&id.as_bytes()[..]));
+            let stored: HashSet<Vec<u8>> = stored.into_iter().collect();
+            self.ledger
+                .seen(waiting.iter().filter(|(_, id)| stored.contains(id.as_bytes())).map(|(nth, _)| *nth));
+            waiting.retain(|(_, id)| !stored.contains(id.as_bytes()));
             let named: Vec<String> =
                 waiting.iter().take(NAMED).map(|(nth, id)| format!("{nth} ({id})")).collect();
             ensure!(waiting.is_empty(), "{} are not: {}", waiting.len(), named.join(", "));

@@ -18,11 +18,11 @@ use super::program::Program;
 use super::sender::Sender;
 use super::story::Story;
 use super::timeline::Timeline;
+use crate::ports;
 use crate::product::{self, READY_DEADLINE, Settings};
 use crate::proxy::Proxy;
 use crate::servers::{Postgres, RabbitMq};
 use crate::stage::{SECRET, WEBHOOK_PATH};
-use crate::ports;
 
 /// The product's database.
 const DATABASE: &str = "buzon";
@@ -82,9 +82,8 @@ impl Scene {
         let by = |link: Link| links.iter().find(|(of, _)| *of == link).map(|(_, proxy)| proxy.addr());
         let [ingest_amqp, worker_amqp, database, kapso] =
             Link::ALL.map(|link| by(link).context("a proxy for each link"));
-        let through = |url: String, from: SocketAddr, to: SocketAddr| {
-            url.replace(&from.to_string(), &to.to_string())
-        };
+        let through =
+            |url: String, from: SocketAddr, to: SocketAddr| url.replace(&from.to_string(), &to.to_string());
         let amqp = |to| through(rabbitmq.url("/"), rabbitmq.node().addr(), to);
         let door = ports::loopback(ports::free()?);
 

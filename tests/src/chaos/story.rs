@@ -120,10 +120,7 @@ impl Teller<'_> {
     }
 
     fn conversation(&self, item: u64) -> Conversation {
-        Conversation {
-            id: uuid(0xd0, self.nth, item),
-            ..Conversation::open(self.person(item), self.now)
-        }
+        Conversation { id: uuid(0xd0, self.nth, item), ..Conversation::open(self.person(item), self.now) }
     }
 
     fn message(&self, item: u64, direction: Direction, of: Conversation, content: Content) -> Message {
@@ -200,8 +197,11 @@ impl Teller<'_> {
         let mut conversation = self.conversation(0);
         conversation.ended = ended;
         self.owes.push(Owe::Conversation(conversation.id.clone()));
-        let fact =
-            if ended { Fact::ConversationEnded(conversation) } else { Fact::ConversationCreated(conversation) };
+        let fact = if ended {
+            Fact::ConversationEnded(conversation)
+        } else {
+            Fact::ConversationCreated(conversation)
+        };
         self.tells(SINGLES[usize::try_from(self.nth % 3).unwrap_or(0)], Event { at: self.now, fact })
     }
 

@@ -62,7 +62,7 @@ impl Row {
             fate.missing,
             fate.twice,
             self.longest.as_secs_f64(),
-            seconds(self.recoveries.get(self.recoveries.len() / 2)),
+            seconds(self.recoveries.get(self.recoveries.len().saturating_sub(1) / 2)),
             seconds(self.recoveries.last()),
         )
         .ok();

@@ -79,7 +79,7 @@ impl Verdict {
         };
         for (nth, id, window) in accepted {
             let mut fate = self.fates.get(&window).copied().unwrap_or_default();
-            match found.archive.get(&id.as_bytes()[..]) {
+            match found.archive.get(id.as_bytes()) {
                 None => {
                     fate.lost += 1;
                     self.wrong("answered 200 and lost", format!("webhook {nth} {id}"));
@@ -112,7 +112,10 @@ impl Verdict {
                 let rows = found.statuses.get(&(message.clone(), (*status).to_owned()));
                 if rows != Some(&1) {
                     let rows = rows.copied().unwrap_or_default();
-                    self.wrong("statuses without one row", format!("webhook {nth} {status} {message}: {rows}"));
+                    self.wrong(
+                        "statuses without one row",
+                        format!("webhook {nth} {status} {message}: {rows}"),
+                    );
                 }
             }
             Owe::Mark(message) => {
@@ -252,10 +255,7 @@ impl Found {
         )
         .fetch_all(pool)
         .await?;
-        let sends = sim.accepted_sends();
-        let replies = sends.iter().map(|send| send.wamid.clone()).collect();
-        let sends = sends.into_iter().map(|send| send.to.unwrap_or_default());
-        let marks = sim.accepted_marks().into_iter().map(|mark| mark.message);
+        let replies = sim.accepted_sends().into_iter().map(|send| send.wamid).collect();
         Ok(Self {
             archive,
             falsified,
@@ -268,10 +268,26 @@ impl Found {
                 .collect(),
             dead_letters,
             replies,
-            sends: counted(sends),
-            marks: counted(marks),
+            sends: sends(sim),
+            marks: marks(sim),
         })
     }
+}
+
+/// What the simulator has taken more than once by now: told at once, while the logs are short.
+pub(super) fn happened_twice(sim: &Sim) -> Vec<String> {
+    let times = sends(sim).into_iter().chain(marks(sim));
+    times.filter(|(_, times)| *times > 1).map(|(what, times)| format!("{what} ({times} times)")).collect()
+}
+
+/// How often the simulator took a reply to each number: nobody here asks twice.
+fn sends(sim: &Sim) -> HashMap<String, u64> {
+    counted(sim.accepted_sends().into_iter().map(|send| send.to.unwrap_or_default()))
+}
+
+/// How often it took a mark of each message.
+fn marks(sim: &Sim) -> HashMap<String, u64> {
+    counted(sim.accepted_marks().into_iter().map(|mark| mark.message))
 }
 
 fn counted(names: impl Iterator<Item = String>) -> HashMap<String, u64> {
