@@ -109,6 +109,17 @@ impl Fault {
         }
     }
 
+    /// Whether ingest itself is away for a moment: nobody answers then.
+    pub(super) fn strikes_ingest(self) -> bool {
+        matches!(
+            self,
+            Self::Kill(Target::Ingest)
+                | Self::Terminate(Target::Ingest)
+                | Self::KillIngestWithoutRabbitMq
+                | Self::RestartEverything
+        )
+    }
+
     /// Whether a request to Kapso can be under way that nobody sees the end of: its process, its connection, or the
     /// database that its outcome would be recorded in is struck.
     pub(super) fn hides_outcomes(self) -> bool {

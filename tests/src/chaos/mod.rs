@@ -6,6 +6,7 @@
 
 mod disk;
 pub mod fault;
+mod found;
 mod ledger;
 pub mod plan;
 mod program;
@@ -15,6 +16,7 @@ mod sender;
 mod story;
 mod strike;
 mod table;
+mod teller;
 mod timeline;
 mod verdict;
 
@@ -156,7 +158,7 @@ impl Run {
             scene.timeline.note("the cause is gone");
             let took = scene.recover().await.with_context(|| what.clone())?;
             self.ledger.recovered(took);
-            let twice = verdict::happened_twice(&scene.sim);
+            let twice = found::happened_twice(&scene.sim);
             ensure!(twice.is_empty(), "{what}: happened more than once: {}", twice.join(", "));
             scene.timeline.tell(&format!("{what}, recovered after {:.1} s", took.as_secs_f64()));
             if strike.fault == Fault::DeleteQueue {
@@ -179,10 +181,12 @@ impl Run {
                     format!("{took:.2} s of {:.2} s, fault {nth}: {label}", allowed.as_secs_f64()),
                 );
             }
-            if window.silent > 0 {
+            let strikes_ingest = window.fault.is_some_and(Fault::strikes_ingest);
+            let owed = window.silent + if strikes_ingest { 0 } else { window.unanswered };
+            if owed > 0 {
                 verdict.wrong(
-                    "requests that were not answered",
-                    format!("{}, fault {nth}: {}", window.silent, window.label()),
+                    "requests that ingest did not answer",
+                    format!("{owed}, fault {nth}: {}", window.label()),
                 );
             }
         }

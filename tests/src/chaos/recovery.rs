@@ -12,6 +12,9 @@ use crate::wait;
 /// What recovers does so within this. A backlog of minutes drains, and lost heartbeats are noticed, well before.
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Effects take longer: each is a request of its own, and an outage of minutes leaves thousands.
+const EFFECTS_DEADLINE: Duration = Duration::from_secs(600);
+
 /// Webhooks that wait for the slow lane.
 const PENDING_WEBHOOKS: &str = "SELECT count(*) FROM webhooks WHERE projected_at IS NULL AND dead_at IS NULL";
 
@@ -47,13 +50,13 @@ impl Scene {
         })
         .await?;
         self.all_stored("after the fault").await?;
-        self.none("effects to be performed as they become due", OVERDUE).await?;
+        self.none("effects to be performed as they become due", EFFECTS_DEADLINE, OVERDUE).await?;
         Ok(start.elapsed())
     }
 
     /// Waits until a count is 0.
-    async fn none(&self, what: &str, count: &'static str) -> Result<()> {
-        wait::until(what, RECOVERY_DEADLINE, async || -> Result<bool> {
+    async fn none(&self, what: &str, deadline: Duration, count: &'static str) -> Result<()> {
+        wait::until(what, deadline, async || -> Result<bool> {
             let count: i64 = sqlx::query_scalar(count).fetch_one(&self.pool).await?;
             ensure!(count == 0, "{count} are not");
             Ok(true)
@@ -95,7 +98,7 @@ impl Scene {
             Ok(true)
         })
         .await?;
-        self.none("the slow lane to be empty", PENDING_WEBHOOKS).await?;
-        self.none("the effects to be settled", PENDING_EFFECTS).await
+        self.none("the slow lane to be empty", RECOVERY_DEADLINE, PENDING_WEBHOOKS).await?;
+        self.none("the effects to be settled", EFFECTS_DEADLINE, PENDING_EFFECTS).await
     }
 }

@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 
 use super::ledger::{Answer, Ledger};
 use super::story::{Story, Told};
-use crate::product;
 
 /// Kapso's waits before each try, in real time.
 const WAITS: [Duration; 4] =
@@ -19,6 +18,9 @@ const WAITS: [Duration; 4] =
 
 /// How long Kapso waits for an answer. Not scaled: ingest's own deadline is not either.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections are given up before ingest does it: a request that meets their end goes unanswered.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// Sends the story.
 pub(super) struct Sender {
@@ -38,7 +40,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(url: String, story: Arc<Story>, ledger: Arc<Ledger>, scale: f64) -> Result<Self> {
         Ok(Self {
-            client: product::http_client()?,
+            client: reqwest::Client::builder().no_proxy().pool_idle_timeout(IDLE).build()?,
             url,
             story,
             ledger,
