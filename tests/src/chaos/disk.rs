@@ -28,7 +28,9 @@ impl Disk {
     pub(super) fn mount(root: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&root).with_context(|| format!("can't make {}", root.display()))?;
         let mounted = succeeds("mount", &["-t", "tmpfs", "-o", SIZE, "buzon-chaos"], &root);
-        Ok(Self { root, mounted })
+        let disk = Self { root, mounted };
+        std::fs::create_dir_all(disk.spool())?;
+        Ok(disk)
     }
 
     /// How it will be filled.
@@ -39,7 +41,7 @@ impl Disk {
     /// What ingest is told.
     pub(super) fn settings(&self) -> Settings {
         let mut settings = Settings::new();
-        settings.insert("BUZON_SPOOL_DIR".to_owned(), self.root.join("spool").display().to_string());
+        settings.insert("BUZON_SPOOL_DIR".to_owned(), self.spool().display().to_string());
         if !self.mounted {
             settings.insert("BUZON_SPOOL_MAX_BYTES".to_owned(), QUOTA.to_string());
         }
@@ -59,6 +61,10 @@ impl Disk {
     pub(super) fn free(&self) {
         // It is not there where nothing was filled.
         std::fs::remove_file(self.ballast()).ok();
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.root.join("spool")
     }
 
     fn ballast(&self) -> PathBuf {

@@ -98,6 +98,7 @@ impl Run {
             set = set => set?,
             () = self.stop.cancelled() => return Ok(Vec::new()),
         };
+        scene.usual_kapso();
         scene.recover().await.context("before the first fault")?;
         // Definitions are written down a moment after they are made; a young queue may not survive a kill.
         scene.rabbitmq.sync_definitions().await?;

@@ -14,6 +14,9 @@ use super::scene::Scene;
 /// Between two cuts of one fault: time for a connection to come back and be in use.
 const BETWEEN_CUTS: Duration = Duration::from_millis(700);
 
+/// How long Kapso takes when nothing is wrong: so that there are requests under way to be struck.
+const USUAL: Duration = Duration::from_millis(50);
+
 /// A slow Kapso, and still within the patience of the worker's client.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -133,10 +136,17 @@ impl Scene {
     }
 
     async fn kapso(&self, outcome: Outcome, hold: Duration) -> Result<()> {
+        self.sim.clear_faults();
         self.sim.fault(ApiFault::next_call(outcome).times(Times::Chance(1.0)));
         self.hold(hold).await;
-        self.sim.clear_faults();
+        self.usual_kapso();
         Ok(())
+    }
+
+    /// From now on Kapso answers as it usually does.
+    pub(super) fn usual_kapso(&self) {
+        self.sim.clear_faults();
+        self.sim.fault(ApiFault::next_call(Outcome::Delay(USUAL)).times(Times::Chance(1.0)));
     }
 
     /// The first to be stopped is the first of the road, as `docker compose stop` does it.
