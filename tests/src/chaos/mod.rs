@@ -4,6 +4,7 @@
 //! What is sent and what goes wrong follows from a seed: [`plan`] and [`story`] say how. How long anything takes is
 //! the machine's.
 
+mod bounds;
 mod disk;
 pub mod fault;
 mod found;
@@ -24,29 +25,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use fault::Fault;
 use ledger::Ledger;
-use plan::{Plan, Strike};
+use plan::Plan;
 use scene::Scene;
 use story::Story;
 use timeline::Timeline;
 pub use timeline::Watcher;
 use verdict::Verdict;
-
-/// What ingest promises: an answer within this, whatever is down.
-const ANSWER_DEADLINE: Duration = Duration::from_millis(2_500);
-
-/// What two cores that also start servers may add to an answer, beyond what is measured (see [`pulse`]).
-const TOLERANCE: Duration = Duration::from_secs(1);
-
-/// How many requests to Kapso both workers have under way at the most, and how long each may take.
-const REQUESTS_AT_ONCE: u64 = 32;
-const REQUEST_TIMEOUT_SECONDS: u64 = 10;
 
 /// How long what is under way has to arrive after something has gone wrong.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(10);
@@ -96,7 +87,7 @@ impl Run {
         let set = Scene::set(dir, Arc::clone(&story), ledger, timeline, self.options.retry_scale, stop);
         let mut scene = tokio::select! {
             set = set => set?,
-            () = self.stop.cancelled() => return Ok(Vec::new()),
+            () = self.stop.cancelled() => bail!("stopped before it began"),
         };
         scene.usual_kapso();
         scene.recover().await.context("before the first fault")?;
@@ -105,7 +96,7 @@ impl Run {
         scene.timeline.tell("all is running");
 
         let mut background = JoinSet::new();
-        background.spawn(pulse(Arc::clone(&self.ledger)));
+        background.spawn(bounds::pulse(Arc::clone(&self.ledger)));
         background.spawn(Arc::clone(&scene.sender).load(self.options.rate));
         sleep(WARM_UP).await;
         let struck = self.strike_all(&mut scene).await;
@@ -115,13 +106,17 @@ impl Run {
             // What was under way when the run broke off is not to be taken for lost.
             Err(_) => timeout(AFTER_A_FAILURE, scene.settle()).await.unwrap_or(Ok(())),
         };
-        let mut verdict = Verdict::of(&story, &self.ledger, &scene.pool, &scene.sim).await?;
+        let mut verdict = match Verdict::of(&story, &self.ledger, &scene.pool, &scene.sim).await {
+            Ok(verdict) => verdict,
+            // Where nothing can be asked any more, what came before is the cause.
+            Err(error) => return Err(struck.err().unwrap_or(error)),
+        };
         for (what, failed) in [("the run broke off", struck), ("what is owed stays owed", settled)] {
             if let Err(error) = failed {
                 verdict.wrong(what, format!("{error:#}"));
             }
         }
-        self.judge_times(&mut verdict);
+        bounds::judge(&self.ledger, &mut verdict);
         for program in [&scene.ingest, &scene.workers[0], &scene.workers[1]] {
             for complaint in program.complaints().await {
                 verdict.wrong("programs that did not end as they should", complaint);
@@ -154,7 +149,7 @@ impl Run {
             }
             let what = format!("fault {nth}/{}: {}", strikes.len(), strike.fault);
             scene.timeline.note(&format!("{what}, for {:.1} s", strike.hold.as_secs_f64()));
-            self.ledger.begin(strike.fault, may_hide(strike));
+            self.ledger.begin(strike.fault, bounds::may_hide(strike));
             scene.strike(strike).await.with_context(|| what.clone())?;
             scene.timeline.note("the cause is gone");
             let took = scene.recover().await.with_context(|| what.clone())?;
@@ -168,50 +163,5 @@ impl Run {
             sleep(strike.calm).await;
         }
         Ok(())
-    }
-
-    /// Answers in time, and no more unknown outcomes than there can be.
-    fn judge_times(&self, verdict: &mut Verdict) {
-        let windows = self.ledger.book().windows.clone();
-        for (nth, window) in windows.iter().enumerate() {
-            let allowed = ANSWER_DEADLINE + TOLERANCE + window.lateness;
-            if window.longest > allowed {
-                let (took, label) = (window.longest.as_secs_f64(), window.label());
-                verdict.wrong(
-                    "answers that took too long",
-                    format!("{took:.2} s of {:.2} s, fault {nth}: {label}", allowed.as_secs_f64()),
-                );
-            }
-            let strikes_ingest = window.fault.is_some_and(Fault::strikes_ingest);
-            let owed = window.silent + if strikes_ingest { 0 } else { window.unanswered };
-            if owed > 0 {
-                verdict.wrong(
-                    "requests that ingest did not answer",
-                    format!("{owed}, fault {nth}: {}", window.label()),
-                );
-            }
-        }
-        let may_hide: u64 = windows.iter().map(|window| window.may_hide).sum();
-        let unknown: u64 = verdict.fates.values().map(|fate| fate.unknown).sum();
-        if unknown > may_hide {
-            verdict
-                .wrong("more unknown outcomes than the faults explain", format!("{unknown} of {may_hide}"));
-        }
-    }
-}
-
-/// How many outcomes a fault can hide: all requests that are under way, and those that follow while it lasts.
-fn may_hide(strike: &Strike) -> u64 {
-    let rounds = 1 + strike.hold.as_secs().div_ceil(REQUEST_TIMEOUT_SECONDS);
-    if strike.fault.hides_outcomes() { rounds * REQUESTS_AT_ONCE } else { 0 }
-}
-
-/// Sleeps for a moment again and again, and notes how late it was woken: whoever measures answers here is as late.
-async fn pulse(ledger: Arc<Ledger>) {
-    const BEAT: Duration = Duration::from_millis(50);
-    loop {
-        let due = Instant::now() + BEAT;
-        sleep_until(due).await;
-        ledger.late(due.elapsed());
     }
 }
