@@ -9,7 +9,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test fuzz lint fmt
+.PHONY: help run test chaos fuzz lint fmt
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,13 @@ test: ## Run every test against real servers of its own
 	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
 	@$(call timed,build the tests,cargo test $(LOCKED) --workspace --no-run)
 	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
+
+# What is sent and what goes wrong follows from the seed; `make chaos SEED=… FAULTS=…` does it again.
+FAULTS ?= 300
+RATE ?= 50
+chaos: ## Strike the product with FAULTS=300 faults under RATE=50 webhooks a second, and look for every one of them
+	@$(call timed,build,cargo build $(LOCKED) -p ingest -p worker -p buzon-tests --bins)
+	@exec $(BIN)/buzon-chaos --faults $(FAULTS) --rate $(RATE) $(if $(SEED),--seed $(SEED))
 
 # One target after the other, each on every core, with mutants that no run before has tried.
 MINUTES ?= 10

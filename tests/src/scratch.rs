@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
+use crate::process::leftovers;
+
 /// Set by `buzon-dev with-servers`: where the tests of this run put their things. Removed after a run that passed.
 pub const TEST_DIR: &str = "BUZON_TEST_DIR";
 
@@ -27,6 +29,47 @@ pub fn dir() -> Result<PathBuf> {
     let dir = base.join(format!("{test}-{}-{nth}", std::process::id()));
     std::fs::create_dir_all(&dir).with_context(|| format!("can't make {}", dir.display()))?;
     Ok(dir)
+}
+
+/// The checkout: the nearest directory, from here upwards, that has the migrations in it.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn checkout() -> Result<PathBuf> {
+    let here = std::env::current_dir()?;
+    let root =
+        here.ancestors().find(|dir| dir.join("migrations").is_dir() && dir.join("Cargo.toml").is_file());
+    root.map(Into::into)
+        .context("not in a checkout of Buzón: no directory above has `migrations` and `Cargo.toml`")
+}
+
+/// Stops and removes what earlier runs left in `home`, in directories named by `prefix` and a process id: those that
+/// were killed, and those kept for a look.
+///
+/// # Errors
+///
+/// When something can't be stopped or removed.
+pub async fn remove_dead_runs(home: &Path, prefix: &str) -> Result<()> {
+    for run in std::fs::read_dir(home)?.flatten() {
+        let name = run.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else { continue };
+        if !Path::new("/proc").join(pid).exists() {
+            leftovers::stop(&run.path()).await?;
+            unmount_below(&run.path());
+            std::fs::remove_dir_all(run.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A run that was killed could not do it. What can't be unmounted is noticed when the directory is removed.
+fn unmount_below(dir: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    for point in points.filter(|point| point.starts_with(dir)) {
+        std::process::Command::new("umount").arg("--lazy").arg(point).status().ok();
+    }
 }
 
 /// The last lines of a log, indented, for an error message; says so when there is none.

@@ -170,5 +170,8 @@ fn launch(program: &str, args: &[&str], settings: &Settings, dir: &Path) -> Resu
     // An empty one here stops the search for `.env` in the directories above.
     std::fs::write(run.join(".env"), "")?;
     let backtrace = std::env::var("RUST_BACKTRACE").ok().map(|value| ("RUST_BACKTRACE", value));
-    Ok(Launch::new(program, binaries::path(program)?, &run).args(args).envs(settings).envs(backtrace))
+    let launch =
+        Launch::new(program, binaries::path(program)?, &run).args(args).envs(settings).envs(backtrace);
+    // A Ctrl-C is for whoever started it; a program that stops by itself would be taken for one that fails.
+    Ok(launch.apart_from_terminal())
 }

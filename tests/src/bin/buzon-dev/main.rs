@@ -7,7 +7,6 @@ mod with_servers;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -39,13 +38,4 @@ async fn main() -> ExitCode {
         eprintln!("buzon-dev: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-/// The checkout: the nearest directory, from here upwards, that has the migrations in it.
-fn checkout() -> Result<std::path::PathBuf> {
-    let here = std::env::current_dir()?;
-    let root =
-        here.ancestors().find(|dir| dir.join("migrations").is_dir() && dir.join("Cargo.toml").is_file());
-    root.map(Into::into)
-        .context("not in a checkout of Buzón: no directory above has `migrations` and `Cargo.toml`")
 }

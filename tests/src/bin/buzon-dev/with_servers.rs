@@ -1,7 +1,7 @@
 //! `buzon-dev with-servers -- COMMAND`: the servers of one test run.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -17,8 +17,8 @@ use crate::progress::step;
 const RUN: &str = "test-";
 
 pub(crate) async fn run(command: &[OsString]) -> Result<ExitCode> {
-    let home = reachable_home(&crate::checkout()?.join(".run"))?;
-    remove_dead_runs(&home).await?;
+    let home = reachable_home(&scratch::checkout()?.join(".run"))?;
+    scratch::remove_dead_runs(&home, RUN).await?;
     let dir = home.join(format!("{RUN}{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     let done = run_in(&dir, command).await;
@@ -88,17 +88,4 @@ fn start_command(
 async fn exit_code(child: &mut Child) -> Result<u8> {
     // Ended by a signal: there is no code, and it is no success.
     Ok(child.wait().await?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-}
-
-/// Stops and removes what earlier runs left: those that were killed, and those kept for a look.
-async fn remove_dead_runs(home: &Path) -> Result<()> {
-    for run in std::fs::read_dir(home)?.flatten() {
-        let name = run.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(RUN)) else { continue };
-        if !PathBuf::from("/proc").join(pid).exists() {
-            leftovers::stop(&run.path()).await?;
-            std::fs::remove_dir_all(run.path())?;
-        }
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::process::Launch;
 use harness::product::{Product, READY_DEADLINE, Settings, binaries};
+use harness::scratch;
 use harness::servers::{Postgres, RabbitMq, packages};
 
 use crate::progress::step;
@@ -27,7 +28,7 @@ const MIGRATE_DEADLINE: Duration = Duration::from_secs(300);
 pub(crate) async fn run() -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     // The programs read `.env` from where they are started.
-    std::env::set_current_dir(crate::checkout()?)?;
+    std::env::set_current_dir(scratch::checkout()?)?;
     let place = Place::claim(&std::env::current_dir()?)?;
     let mut running = Running::default();
     let ended = tokio::select! {
