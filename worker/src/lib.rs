@@ -14,6 +14,7 @@ pub mod fault;
 mod figures;
 pub mod kapso;
 pub mod project;
+pub mod rules_file;
 pub mod run;
 pub mod schema;
 pub mod settings;

@@ -9,14 +9,18 @@ use std::{
 use anyhow::Context;
 use contract::{health, health::Health, lifecycle, telemetry};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{
     archive::slow_lane,
     consume,
-    effects::{Policy, Rules, dispatcher},
+    effects::{Policy, dispatcher},
     kapso::Client,
-    schema,
+    rules_file, schema,
     settings::RunSettings,
     store::Store,
 };
@@ -30,6 +34,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// When it can't start, or one of its tasks ends before it was asked to.
 pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let stop = lifecycle::stop_on_signals().context("signals can't be handled")?;
+    let hang_up = signal(SignalKind::hangup()).context("signals can't be handled")?;
     let figures = telemetry::start_figures().context("figures can't be collected")?;
     let health = Health::of(&[schema::HEALTH, consume::HEALTH]);
     let listener = listen(settings.metrics_addr)?;
@@ -46,6 +51,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
 
     let mut tasks = JoinSet::new();
     tasks.spawn(consume::run(settings.broker, store.clone(), settings.consume, health, stop.clone()));
+    tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()));
     tasks.spawn(slow_lane::run(store.clone(), stop.clone()));
     if let Some(client) = client {
         tasks.spawn(dispatcher::run(store, client, stop.clone()));
@@ -98,8 +104,7 @@ fn policy(settings: &RunSettings, performed: bool) -> Policy {
     }
     Policy {
         off,
-        rules: Rules::default(),
-        reply_max_age: settings.reply_max_age,
+        book: settings.book.clone(),
         phone_number_id: settings.phone_number_id.clone(),
         api: settings.api.style,
     }

@@ -14,7 +14,7 @@ use contract::{
 use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{consume, kapso::ApiStyle};
+use crate::{consume, effects::RuleBook, kapso::ApiStyle, rules_file::RulesFile};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
@@ -45,8 +45,10 @@ pub struct RunSettings {
     pub effects: bool,
     /// Our number, for events that do not name it.
     pub phone_number_id: Option<String>,
-    /// Messages older than this are not answered.
-    pub reply_max_age: time::Duration,
+    /// What is answered.
+    pub book: RuleBook,
+    /// Where that was read from.
+    pub rules: RulesFile,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
     pub log_unmasked: bool,
     /// Where health and figures are served.
@@ -99,6 +101,14 @@ impl RunSettings {
     pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
         // Read for its errors alone: production and development differ in nothing here.
         Environment::read(settings)?;
+        let rules = RulesFile::read(settings)?;
+        let book = rules.book().map_err(|error| {
+            SettingsError::new(
+                "BUZON_CONFIG",
+                format!("can't be used: {error}"),
+                "mend the file (see buzon.toml)",
+            )
+        })?;
         Ok(Self {
             database: database(settings)?,
             database_connections: settings
@@ -112,9 +122,8 @@ impl RunSettings {
             api: Api::read(settings)?,
             effects: settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?.0,
             phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
-            reply_max_age: time::Duration::seconds(
-                seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into(),
-            ),
+            book,
+            rules,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
             shutdown_deadline: Duration::from_millis(settings.parsed(
@@ -152,10 +161,6 @@ fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
         )),
         _ => Ok(token),
     }
-}
-
-fn seconds(settings: &Settings, variable: &str, default: u32) -> Result<u32, SettingsError> {
-    settings.parsed(variable, default, "a number of seconds")
 }
 
 /// Reads `DATABASE_URL`. Its text is never shown: it can hold a password.

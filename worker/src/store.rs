@@ -1,6 +1,10 @@
 //! One transaction archives webhooks, projects their events and owes the effects of them.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use contract::{
     envelope::{Envelope, WebhookId},
@@ -12,7 +16,7 @@ use time::OffsetDateTime;
 use crate::{
     archive::{self, Disposition, Entry, Partitions, dead_letters, pending},
     decode::{Decoded, Undecodable, decode},
-    effects::{Policy, outbox},
+    effects::{Policy, RuleBook, outbox},
     event::Event,
     fault::Fault,
     figures,
@@ -27,7 +31,7 @@ pub struct Store {
     pub pool: PgPool,
     /// Who is to be told.
     pub wake: Arc<Wake>,
-    policy: Arc<Policy>,
+    policy: Arc<RwLock<Arc<Policy>>>,
     /// Whether debug lines show numbers and texts as they are.
     unmasked: bool,
     partitions: Arc<Partitions>,
@@ -53,7 +57,20 @@ impl Store {
     #[must_use]
     pub fn new(pool: PgPool, policy: Policy) -> Self {
         let (wake, partitions) = (Arc::default(), Arc::default());
-        Self { pool, wake, policy: Arc::new(policy), unmasked: false, partitions }
+        let policy = Arc::new(RwLock::new(Arc::new(policy)));
+        Self { pool, wake, policy, unmasked: false, partitions }
+    }
+
+    /// What is decided about effects now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Decides by another rule book from now on. What is owed already stays owed.
+    pub fn decide_by(&self, book: RuleBook) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        *policy = Arc::new(Policy { book, ..Policy::clone(&policy) });
     }
 
     /// Lets debug lines show numbers and texts as they are.
@@ -184,7 +201,8 @@ impl Store {
         let received = project::project(tx, &batch.events_of(new), lock).await?;
         received.iter().for_each(|message| self.tell(message));
         let now = OffsetDateTime::now_utc();
-        let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
+        let policy = self.policy();
+        let owed: Vec<_> = received.iter().flat_map(|message| policy.owe(message, now)).collect();
         dead_letters::insert(tx, &batch.dead_letters_of(new)).await?;
         Ok(outbox::insert(tx, &owed).await?)
     }

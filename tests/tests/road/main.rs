@@ -9,6 +9,7 @@ mod logs;
 mod outages;
 mod redelivery;
 mod reply;
+mod rules;
 mod scene;
 mod slow_lane;
 mod stop;

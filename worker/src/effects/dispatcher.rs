@@ -60,7 +60,7 @@ async fn dispatch(
     if free == 0 {
         return Ok(0);
     }
-    let leased = lease::take(&store.pool, free).await?;
+    let leased = lease::take(&store.pool, free, store.policy().book.guard).await?;
     let count = leased.len();
     for effect in leased {
         // Only this loop takes permits, and it has just counted the free ones.

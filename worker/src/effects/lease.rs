@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{FromRow, PgPool};
 
-use super::EffectKind;
+use super::{EffectKind, LoopGuard};
 
 /// How long a dispatcher has for one attempt. More than twice the time-out of a request.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -67,11 +67,6 @@ const LOCK_LANES: &str = "SELECT id FROM lanes WHERE id IN (
         ORDER BY due LIMIT $1)
      FOR UPDATE SKIP LOCKED";
 
-/// How many replies a lane takes in a minute, and in an hour. More is no conversation but
-/// two machines that answer each other.
-const REPLIES_A_MINUTE: i64 = 5;
-const REPLIES_AN_HOUR: i64 = 20;
-
 /// The loop guard: replies that are due in a lane which has had too many lately.
 const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = now(),
         outcome = 'loop guard: the lane has had ' || $2 || ' replies in a minute or ' || $3 || ' in an hour'
@@ -101,7 +96,7 @@ const LEASE_NEXT: &str = "WITH next AS (
      SELECT * FROM leased";
 
 /// Leases at most `limit` effects, each of another lane.
-pub(super) async fn take(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Leased>> {
+pub(super) async fn take(pool: &PgPool, limit: i64, guard: LoopGuard) -> sqlx::Result<Vec<Leased>> {
     let since = Instant::now();
     let mut tx = pool.begin().await?;
     let lanes: Vec<String> =
@@ -112,8 +107,8 @@ pub(super) async fn take(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Leased>>
     }
     sqlx::query(GUARD_LANES)
         .bind(&lanes)
-        .bind(REPLIES_A_MINUTE)
-        .bind(REPLIES_AN_HOUR)
+        .bind(i64::from(guard.per_minute))
+        .bind(i64::from(guard.per_hour))
         .execute(&mut *tx)
         .await?;
     let rows: Vec<Row> = sqlx::query_as(LEASE_NEXT)

@@ -16,10 +16,12 @@ pub mod outbox;
 mod outcome;
 mod owed;
 mod record;
+mod rule_book;
 mod rules;
 
 pub use owed::{Owed, Policy, Refusal, State};
-pub use rules::{Rule, Rules};
+pub use rule_book::{BookError, LoopGuard, RuleBook};
+pub use rules::{Matching, Rule, Rules};
 
 /// What can be owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
