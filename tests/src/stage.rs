@@ -79,6 +79,8 @@ impl Stage {
             ("AMQP_URL".to_owned(), broker.url(name)),
             ("INGEST_ADDR".to_owned(), door.to_string()),
             ("KAPSO_WEBHOOK_SECRET".to_owned(), SECRET.to_owned()),
+            // Most tests do more in a minute than the default lets through.
+            ("BUZON_API_CALLS_A_MINUTE".to_owned(), "100000".to_owned()),
         ]);
         let stage = Self { dir: scratch::dir()?, pool, settings, door, client: product::http_client()? };
         stage.migrate().await?;

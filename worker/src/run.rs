@@ -54,7 +54,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()));
     tasks.spawn(slow_lane::run(store.clone(), stop.clone()));
     if let Some(client) = client {
-        tasks.spawn(dispatcher::run(store, client, stop.clone()));
+        tasks.spawn(dispatcher::run(store, client, settings.api.calls_a_minute, stop.clone()));
     }
     tokio::select! {
         () = stop.cancelled() => {}

@@ -19,6 +19,10 @@ use crate::{consume, effects::RuleBook, kapso::ApiStyle, rules_file::RulesFile};
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
 
+/// How many calls of the API a minute unless configured. Kapso's free plan has 100; the rest is
+/// for people, and for asking what never reached us.
+const CALLS_A_MINUTE: NonZeroU32 = NonZeroU32::new(80).unwrap();
+
 /// How many connections to Postgres unless configured.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
@@ -65,6 +69,8 @@ pub struct Api {
     pub style: ApiStyle,
     /// The key.
     pub token: Option<Secret>,
+    /// How many calls may leave in any minute, over all workers.
+    pub calls_a_minute: NonZeroU32,
 }
 
 /// A setting that is `on` or `off`.
@@ -145,7 +151,9 @@ impl Api {
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(malformed());
         }
-        Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)? })
+        let calls_a_minute =
+            settings.parsed("BUZON_API_CALLS_A_MINUTE", CALLS_A_MINUTE, "a number of calls, at least 1")?;
+        Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)?, calls_a_minute })
     }
 }
 

@@ -1,10 +1,15 @@
 //! Recording how an attempt ended. A reply that went out becomes a message of ours in the
 //! same transaction.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use super::{EffectKind, lease::Leased, outcome::Outcome};
+use super::{
+    EffectKind, api_key,
+    hold::{Key, Standing},
+    lease::Leased,
+    outcome::Outcome,
+};
 use crate::{
     event::{ContactNames, Dialect, Direction, Event, Fact, Message, Moment},
     project::{self, Lock, ProjectError, Source, Sourced},
@@ -14,21 +19,24 @@ use crate::{
 /// unknown, and then the truth is still better.
 pub(super) async fn outcome(
     pool: &PgPool,
+    key_id: &str,
     effect: &Leased,
     http_status: Option<u16>,
-    outcome: &Outcome,
+    (outcome, standing): &(Outcome, Standing),
 ) -> sqlx::Result<()> {
     let mut lock = Lock::Shared;
     loop {
         let mut tx = pool.begin().await?;
+        // The key comes before the effect, as where it is leased.
+        let change = api_key::note(&mut tx, key_id, *standing, &effect.token).await?;
         project::lock(&mut tx, lock).await?;
         attempt(&mut tx, effect, http_status, outcome).await?;
         if settle(&mut tx, effect, outcome).await? == 0 {
             // Another attempt has been allowed meanwhile; this one is history.
-            return tx.commit().await;
+            return commit(tx, change).await;
         }
         match reply(&mut tx, effect, outcome, lock).await {
-            Ok(()) => return tx.commit().await,
+            Ok(()) => return commit(tx, change).await,
             Err(ProjectError::NeedsExclusive) => {
                 tx.rollback().await?;
                 lock = Lock::Exclusive;
@@ -36,6 +44,15 @@ pub(super) async fn outcome(
             Err(ProjectError::Database(error)) => return Err(error),
         }
     }
+}
+
+/// What changed about the key is told once it is so.
+async fn commit(tx: Transaction<'_, Postgres>, change: Option<(Key, Key)>) -> sqlx::Result<()> {
+    tx.commit().await?;
+    if let Some((before, after)) = change {
+        api_key::tell(&before, &after);
+    }
+    Ok(())
 }
 
 async fn attempt(
@@ -65,7 +82,7 @@ async fn settle(tx: &mut PgConnection, effect: &Leased, outcome: &Outcome) -> sq
         Outcome::Unknown(_) => ("unknown", 0.0),
     };
     let settled = sqlx::query(
-        "UPDATE effects SET state = $3, lease = NULL, outcome = $4,
+        "UPDATE effects SET state = $3, lease = NULL, lease_token = NULL, outcome = $4,
             settled_at = CASE WHEN $3 <> 'pending' THEN now() END,
             next_at = now() + make_interval(secs => $5)
          WHERE id = $1 AND attempts = $2 AND state IN ('pending', 'unknown')",
