@@ -5,6 +5,8 @@ mod databases;
 mod dialects;
 mod dispatcher;
 mod guide;
+mod lanes;
+mod limits;
 mod logs;
 mod outages;
 mod redelivery;
