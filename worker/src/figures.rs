@@ -33,6 +33,14 @@ pub(crate) fn effect_attempted(kind: &'static str, outcome: &'static str) {
     counter!("buzon_effects_attempted_total", "kind" => kind, "outcome" => outcome).increment(1);
 }
 
+/// Why the key of the API is held up: 1 for the reason, 0 for the others.
+pub(crate) fn api_key_held(reason: Option<&str>) {
+    for name in ["failing", "token_refused", "rate_limited"] {
+        let held = if reason == Some(name) { 1.0 } else { 0.0 };
+        gauge!("buzon_api_key_held", "reason" => name).set(held);
+    }
+}
+
 /// 1 while an outage of the database holds consumption up.
 pub(crate) fn database_away(away: bool) {
     gauge!("buzon_database_away").set(if away { 1.0 } else { 0.0 });

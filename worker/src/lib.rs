@@ -18,6 +18,7 @@ pub mod kapso;
 mod killer;
 pub mod outage;
 pub mod project;
+pub mod rules_file;
 pub mod run;
 pub mod schema;
 pub mod settings;

@@ -10,7 +10,11 @@ use anyhow::Context;
 use contract::{broker::BrokerError, health, health::Health, lifecycle, telemetry};
 use futures_util::FutureExt;
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{
     archive::slow_lane,
@@ -19,7 +23,7 @@ use crate::{
     gaps::detector,
     kapso::Client,
     outage::{self, Outages},
-    schema,
+    rules_file, schema,
     settings::RunSettings,
     store::Store,
 };
@@ -42,6 +46,7 @@ const STATEMENTS: [(&str, &str); 2] = [
 /// When it can't start, or one of its tasks ends before it was asked to.
 pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let stop = lifecycle::stop_on_signals().context("signals can't be handled")?;
+    let hang_up = signal(SignalKind::hangup()).context("signals can't be handled")?;
     let figures = telemetry::start_figures().context("figures can't be collected")?;
     let health = Health::of(&[outage::HEALTH, consume::HEALTH]);
     let listener = listen(settings.metrics_addr)?;
@@ -65,9 +70,10 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let consumer = Consumer { broker: settings.broker, store: store.clone(), settings: settings.consume };
     tasks.spawn(consumer.run(outages.clone(), health, stop.clone()));
     tasks.spawn(slow_lane::run(store.clone(), outages, stop.clone()).map(Ok));
+    tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
     tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
     if let Some(client) = client {
-        tasks.spawn(dispatcher::run(store, client, stop.clone()).map(Ok));
+        tasks.spawn(dispatcher::run(store, client, settings.api.calls_a_minute, stop.clone()).map(Ok));
     }
     let failed = tokio::select! {
         biased;

@@ -14,15 +14,14 @@ use contract::{
 use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{
-    consume,
-    effects::{Policy, Rules},
-    gaps::GapSettings,
-    kapso::ApiStyle,
-};
+use crate::{consume, effects::Policy, gaps::GapSettings, kapso::ApiStyle, rules_file::RulesFile};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
+
+/// How many calls of the API a minute unless configured. Kapso's free plan has 100; the rest is
+/// for people, and for asking what never reached us.
+const CALLS_A_MINUTE: NonZeroU32 = NonZeroU32::new(80).unwrap();
 
 /// How many connections to Postgres unless configured.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -48,6 +47,8 @@ pub struct RunSettings {
     pub api: Api,
     /// What is owed to whom, and whether it is performed.
     pub policy: Policy,
+    /// Where its rule book was read from.
+    pub rules: RulesFile,
     /// How gaps are looked for.
     pub gaps: GapSettings,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
@@ -66,6 +67,8 @@ pub struct Api {
     pub style: ApiStyle,
     /// The key.
     pub token: Option<Secret>,
+    /// How many calls may leave in any minute, over all workers.
+    pub calls_a_minute: NonZeroU32,
 }
 
 /// A setting that is `on` or `off`.
@@ -115,6 +118,7 @@ impl RunSettings {
             },
             api: Api::read(settings)?,
             policy: policy(settings)?,
+            rules: RulesFile::read(settings)?,
             gaps: GapSettings::read(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
@@ -141,14 +145,16 @@ impl Api {
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(malformed());
         }
-        Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)? })
+        let calls_a_minute =
+            settings.parsed("BUZON_API_CALLS_A_MINUTE", CALLS_A_MINUTE, "a number of calls, at least 1")?;
+        Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)?, calls_a_minute })
     }
 }
 
 /// Reads what decides about effects.
 ///
 /// # Errors
-/// When a setting is malformed.
+/// When a setting is malformed, or there is something wrong with the rule book.
 pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
     let api = Api::read(settings)?;
     let off = match (api.token, settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?) {
@@ -158,8 +164,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
     };
     Ok(Policy {
         off,
-        rules: Rules::default(),
-        reply_max_age: time::Duration::seconds(seconds(settings, "BUZON_REPLY_MAX_AGE_SECONDS", 900)?.into()),
+        book: RulesFile::read(settings)?.book()?,
         phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
         api: api.style,
     })
@@ -177,10 +182,6 @@ fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
         )),
         _ => Ok(token),
     }
-}
-
-fn seconds(settings: &Settings, variable: &str, default: u32) -> Result<u32, SettingsError> {
-    settings.parsed(variable, default, "a number of seconds")
 }
 
 /// Reads `DATABASE_URL`. Its text is never shown: it can hold a password.

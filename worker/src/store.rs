@@ -4,7 +4,11 @@ pub mod changes;
 pub mod rebuild;
 pub mod replay;
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use contract::{
     envelope::{Envelope, WebhookId},
@@ -16,7 +20,7 @@ use time::OffsetDateTime;
 use crate::{
     archive::{self, Disposition, Entry, Partitions, dead_letters, pending},
     decode::{Decoded, Undecodable, decode},
-    effects::{Policy, outbox},
+    effects::{Policy, RuleBook, outbox},
     event::Event,
     fault::Fault,
     figures,
@@ -31,7 +35,7 @@ pub struct Store {
     pub pool: PgPool,
     /// Who is to be told.
     pub wake: Arc<Wake>,
-    policy: Arc<Policy>,
+    policy: Arc<RwLock<Arc<Policy>>>,
     /// Whether debug lines show numbers and texts as they are.
     unmasked: bool,
     partitions: Arc<Partitions>,
@@ -57,7 +61,20 @@ impl Store {
     #[must_use]
     pub fn new(pool: PgPool, policy: Policy) -> Self {
         let (wake, partitions) = (Arc::default(), Arc::default());
-        Self { pool, wake, policy: Arc::new(policy), unmasked: false, partitions }
+        let policy = Arc::new(RwLock::new(Arc::new(policy)));
+        Self { pool, wake, policy, unmasked: false, partitions }
+    }
+
+    /// What is decided about effects now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Decides by another rule book from now on. What is owed already stays owed.
+    pub fn decide_by(&self, book: RuleBook) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        *policy = Arc::new(Policy { book, ..Policy::clone(&policy) });
     }
 
     /// Lets debug lines show numbers and texts as they are.
@@ -192,7 +209,8 @@ impl Store {
         let received = project::project(tx, &batch.events_of(new), lock).await?;
         received.iter().for_each(|message| self.tell(message));
         let now = OffsetDateTime::now_utc();
-        let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
+        let policy = self.policy();
+        let owed: Vec<_> = received.iter().flat_map(|message| policy.owe(message, now)).collect();
         dead_letters::insert(tx, &batch.dead_letters_of(new)).await?;
         Ok(outbox::insert(tx, &owed).await?)
     }

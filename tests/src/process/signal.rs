@@ -9,6 +9,8 @@ use anyhow::{Result, ensure};
 pub enum Signal {
     /// SIGINT.
     Interrupt,
+    /// SIGHUP: read the configuration again.
+    HangUp,
     /// SIGQUIT: for Postgres, stop at once and recover at the next start.
     Quit,
     /// SIGTERM.
@@ -25,6 +27,7 @@ impl Signal {
     fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "INT",
+            Self::HangUp => "HUP",
             Self::Quit => "QUIT",
             Self::Terminate => "TERM",
             Self::Kill => "KILL",

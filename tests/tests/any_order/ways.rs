@@ -101,8 +101,7 @@ pub(crate) async fn project(pool: &PgPool, events: &[Sourced]) -> Result<()> {
 pub(crate) fn policy() -> Policy {
     Policy {
         off: None,
-        rules: worker::effects::Rules::default(),
-        reply_max_age: REPLY_MAX_AGE,
+        book: worker::effects::RuleBook { max_age: REPLY_MAX_AGE, ..Default::default() },
         phone_number_id: Some(NUMBER.to_owned()),
         api: worker::kapso::ApiStyle::Conversation,
     }

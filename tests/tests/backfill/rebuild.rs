@@ -9,7 +9,7 @@ use kapso_sim::{Content, Dialect, InboundMessage, SimConfig};
 use serde_json::Value;
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use worker::effects::{Policy, Rules};
+use worker::effects::{Policy, RuleBook};
 use worker::kapso::ApiStyle;
 use worker::store::Store;
 
@@ -52,8 +52,7 @@ async fn archived(pool: &PgPool) -> Result<Vec<Envelope>> {
 fn policy() -> Policy {
     Policy {
         off: None,
-        rules: Rules::default(),
-        reply_max_age: time::Duration::hours(1),
+        book: RuleBook { max_age: time::Duration::hours(1), ..RuleBook::default() },
         phone_number_id: None,
         api: ApiStyle::Conversation,
     }

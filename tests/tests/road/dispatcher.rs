@@ -80,9 +80,9 @@ async fn what_could_not_be_connected_is_done_later_and_once() -> Result<()> {
     let _programs = road.open().await?;
     let asked = road.ask(0..3);
     for ids in &asked {
-        wait::until("two attempts", PATIENCE, async || -> Result<bool> {
+        wait::until("an attempt", PATIENCE, async || -> Result<bool> {
             let effect = road.effect(&ids.message_id, "send_text").await?;
-            ensure!(effect.state == "pending" && effect.attempts >= 2, "{effect:?}");
+            ensure!(effect.state == "pending" && effect.outcome.is_some(), "{effect:?}");
             Ok(true)
         })
         .await?;

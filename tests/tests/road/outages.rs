@@ -27,7 +27,7 @@ impl Road {
     }
 
     /// With a proxy between worker and Postgres.
-    async fn with_database_behind_a_proxy() -> Result<(Self, Proxy)> {
+    pub(crate) async fn with_database_behind_a_proxy() -> Result<(Self, Proxy)> {
         let mut road = Self::new().await?;
         let url = road.stage.setting("DATABASE_URL").to_owned();
         let address = url.split_once('@').and_then(|(_, rest)| rest.split_once('/')).context("an address")?.0;

@@ -1,16 +1,17 @@
 //! The dispatcher: lease, perform, record.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use contract::broker::retry_pauses;
 use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    EffectKind,
-    lease::{self, Leased},
+    ApiKey, EffectKind,
+    lease::{self, Leased, Wanted},
     outcome::{Outcome, judge},
     record,
+    sweep::sweep,
 };
 use crate::{
     figures,
@@ -19,19 +20,42 @@ use crate::{
     wake::before_next_look,
 };
 
-/// How many requests a worker has under way at the most.
-const AT_ONCE: usize = 16;
+/// How many requests a worker has under way at the most. What it may do to Kapso, the limit of
+/// calls says; this is room enough for conversations that are answered slowly.
+const AT_ONCE: usize = 64;
+
+/// How many of them may be second attempts or later: what fails leaves room for what does not.
+const RETRIES_AT_ONCE: usize = AT_ONCE / 2;
 
 /// How often what other workers owe, and what has become due, is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Performs effects.
+struct Dispatcher {
+    store: Store,
+    client: Client,
+    key: ApiKey,
+    slots: Arc<Semaphore>,
+    retries: Arc<Semaphore>,
+    under_way: TaskTracker,
+    /// The token of a lease that was not confirmed.
+    unconfirmed: Option<String>,
+}
+
 /// Performs effects until `stop`, and then finishes those under way.
-pub async fn run(store: Store, client: Client, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
-    let under_way = TaskTracker::new();
+pub async fn run(store: Store, client: Client, calls_a_minute: NonZeroU32, stop: CancellationToken) {
+    let mut dispatcher = Dispatcher {
+        key: ApiKey { id: client.key_id().to_owned(), calls_a_minute },
+        store,
+        client,
+        slots: Arc::new(Semaphore::new(AT_ONCE)),
+        retries: Arc::new(Semaphore::new(RETRIES_AT_ONCE)),
+        under_way: TaskTracker::new(),
+        unconfirmed: None,
+    };
     let mut pauses = retry_pauses();
     while !stop.is_cancelled() {
-        let pause = match dispatch(&store, &client, &slots, &under_way).await {
+        let pause = match dispatcher.dispatch().await {
             Ok(0) => None,
             Ok(_) => {
                 pauses = retry_pauses();
@@ -42,50 +66,93 @@ pub async fn run(store: Store, client: Client, stop: CancellationToken) {
                 pauses.next()
             }
         };
-        before_next_look(&stop, pause, &store.wake.outbox, LOOK_EVERY).await;
+        before_next_look(&stop, pause, &dispatcher.store.wake.outbox, LOOK_EVERY).await;
     }
-    under_way.close();
-    under_way.wait().await;
+    dispatcher.finish().await;
 }
 
-/// Starts what is due and has a slot; how much that was.
-async fn dispatch(
-    store: &Store,
-    client: &Client,
-    slots: &Arc<Semaphore>,
-    under_way: &TaskTracker,
-) -> sqlx::Result<usize> {
-    lease::sweep(&store.pool).await?;
-    let free = i64::try_from(slots.available_permits()).unwrap_or(0);
-    if free == 0 {
-        return Ok(0);
+impl Dispatcher {
+    /// Starts what is due, allowed, and has a slot; how much that was.
+    async fn dispatch(&mut self) -> sqlx::Result<usize> {
+        self.give_back().await?;
+        sweep(&self.store.pool).await?;
+        let free = |slots: &Semaphore| i64::try_from(slots.available_permits()).unwrap_or(0);
+        let room = free(&self.slots);
+        if room == 0 {
+            return Ok(0);
+        }
+        let token = format!("{:032x}", rand::random::<u128>());
+        let wanted = Wanted {
+            key: &self.key,
+            room,
+            retries: free(&self.retries),
+            guard: self.store.policy().book.guard,
+            marks_cover_earlier: self.client.marks_cover_earlier(),
+            token: &token,
+        };
+        let leased = match lease::take(&self.store.pool, &wanted).await {
+            Ok(leased) => leased,
+            Err(error) => {
+                self.unconfirmed = Some(token);
+                return Err(error);
+            }
+        };
+        let count = leased.len();
+        for effect in leased {
+            self.start(effect);
+        }
+        Ok(count)
     }
-    let leased = lease::take(&store.pool, free).await?;
-    let count = leased.len();
-    for effect in leased {
-        // Only this loop takes permits, and it has just counted the free ones.
-        let Ok(permit) = Arc::clone(slots).try_acquire_owned() else { break };
-        let (store, client) = (store.clone(), client.clone());
-        under_way.spawn(async move {
-            perform(&store, &client, &effect).await;
-            drop(permit);
+
+    /// Lets one effect's request leave. Only the dispatcher's loop takes permits, and it has
+    /// just counted the free ones.
+    fn start(&self, effect: Leased) {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+        let retry =
+            (effect.attempt > 1).then(|| Arc::clone(&self.retries).try_acquire_owned().ok()).flatten();
+        let (store, client, key_id) = (self.store.clone(), self.client.clone(), self.key.id.clone());
+        self.under_way.spawn(async move {
+            perform(&store, &client, &key_id, &effect).await;
+            drop((slot, retry));
             // Its lane may have more.
             store.wake.outbox.notify_one();
         });
     }
-    Ok(count)
+
+    /// Gives back what a lease that was not confirmed may have taken.
+    async fn give_back(&mut self) -> sqlx::Result<()> {
+        let Some(token) = &self.unconfirmed else { return Ok(()) };
+        let count = lease::give_back(&self.store.pool, &self.key, token).await?;
+        if count > 0 {
+            tracing::info!(count, "effects were leased without our knowing, and are given back");
+        }
+        self.unconfirmed = None;
+        Ok(())
+    }
+
+    /// Finishes what is under way.
+    async fn finish(mut self) {
+        let mut pauses = retry_pauses();
+        while let Err(error) = self.give_back().await {
+            tracing::warn!(error = %error, "a lease waits to be given back");
+            sleep(pauses.next().unwrap_or_default()).await;
+        }
+        self.under_way.close();
+        self.under_way.wait().await;
+    }
 }
 
 /// One attempt, from its request to its record.
-async fn perform(store: &Store, client: &Client, effect: &Leased) {
+async fn perform(store: &Store, client: &Client, key_id: &str, effect: &Leased) {
     let answer = if effect.left() > REQUEST_TIMEOUT {
         request(client, effect).await
     } else {
-        Answer::NotSent("the lease was too short for a request".to_owned())
+        Answer::NotAsked("the lease was too short for a request".to_owned())
     };
-    let outcome = judge(effect.kind, effect.attempt, &answer, rand::random());
+    let judged = judge(effect.kind, effect.attempt, &answer, rand::random());
+    let (outcome, _) = &judged;
     figures::effect_attempted(effect.kind.name(), outcome.name());
-    match &outcome {
+    match outcome {
         Outcome::Done(_) => {
             tracing::info!(effect.id, effect.kind = effect.kind.name(), effect.attempt, "done");
         }
@@ -95,7 +162,7 @@ async fn perform(store: &Store, client: &Client, effect: &Leased) {
         }
     }
     let mut pauses = retry_pauses();
-    while let Err(error) = record::outcome(&store.pool, effect, answer.status(), &outcome).await {
+    while let Err(error) = record::outcome(&store.pool, key_id, effect, answer.status(), &judged).await {
         tracing::warn!(effect.id, error = %error, "an outcome waits to be recorded");
         sleep(pauses.next().unwrap_or_default()).await;
     }
@@ -112,7 +179,7 @@ async fn request(client: &Client, effect: &Leased) -> Answer {
     };
     match (effect.kind, &effect.body) {
         (EffectKind::SendText, Some(text)) => client.send_text(effect.id, target, text).await,
-        (EffectKind::SendText, None) => Answer::NotSent("the effect has no text".to_owned()),
+        (EffectKind::SendText, None) => Answer::NotAsked("the effect has no text".to_owned()),
         (EffectKind::MarkRead, _) => client.mark_read(target).await,
     }
 }

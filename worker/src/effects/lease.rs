@@ -1,20 +1,43 @@
 //! Choosing what to perform next, and leasing it.
 //!
-//! A lane's row is locked while its next effect is chosen, so that two dispatchers never
-//! perform two effects of one lane at once. The lease and the attempt are committed
+//! The key's row is locked first: what it allows is decided for one dispatcher at a time
+//! ([`super::hold`]). Then a lane's row is locked while its next effect is chosen, so that two
+//! dispatchers never perform two effects of one lane at once. Lease and attempt are committed
 //! together, before any request leaves.
 
 use std::time::{Duration, Instant};
 
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
+use time::OffsetDateTime;
 
-use super::EffectKind;
+use super::{
+    EffectKind, LoopGuard,
+    api_key::{self, ApiKey},
+    hold::Allowed,
+};
+use crate::figures;
 
 /// How long a dispatcher has for one attempt. More than twice the time-out of a request.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
-/// How long the later effects of a lane wait for one whose outcome is not known.
+/// How long the later effects of a lane wait for a reply whose outcome is not known.
 const UNKNOWN_HOLDS_SECONDS: f64 = 600.0;
+
+/// What a dispatcher asks for.
+pub(super) struct Wanted<'a> {
+    /// The key that it calls with.
+    pub(super) key: &'a ApiKey,
+    /// How many effects it has room for.
+    pub(super) room: i64,
+    /// How many of them may be second attempts or later.
+    pub(super) retries: i64,
+    /// How many replies a lane may have.
+    pub(super) guard: LoopGuard,
+    /// Whether a mark covers the messages before its own.
+    pub(super) marks_cover_earlier: bool,
+    /// Whose lease it is: unlike any other, so that it can be given back.
+    pub(super) token: &'a str,
+}
 
 /// An effect that is ours to perform, until its lease runs out.
 #[derive(Debug)]
@@ -29,6 +52,8 @@ pub(super) struct Leased {
     pub(super) body: Option<String>,
     /// Which attempt this is, counted from 1.
     pub(super) attempt: i32,
+    /// Whose lease it is.
+    pub(super) token: String,
     /// When the lease began, at the latest.
     since: Instant,
 }
@@ -53,24 +78,60 @@ struct Row {
     attempts: i32,
 }
 
-/// Lanes with something due and nothing in flight or in doubt, those due first at the front.
-/// Locked: whoever has a lane's row chooses from it alone.
-const LOCK_LANES: &str = "SELECT id FROM lanes WHERE id IN (
-        SELECT lane FROM (
-            SELECT lane, min(next_at) AS due FROM effects
-            WHERE state = 'pending' AND lease IS NULL AND next_at <= now()
-            AND NOT EXISTS (
-                SELECT FROM effects open WHERE open.lane = effects.lane
-                AND (open.lease IS NOT NULL AND open.state = 'pending'
-                     OR open.state = 'unknown' AND open.settled_at > now() - make_interval(secs => $2)))
-            GROUP BY lane) waiting
-        ORDER BY due LIMIT $1)
-     FOR UPDATE SKIP LOCKED";
+/// How many effects of which sort a transaction may lease.
+struct Share {
+    /// In all.
+    room: i64,
+    /// Of them marks.
+    marks: i64,
+    /// Of them second attempts or later.
+    retries: i64,
+    /// Whether it is a probe.
+    probe: bool,
+}
 
-/// How many replies a lane takes in a minute, and in an hour. More is no conversation but
-/// two machines that answer each other.
-const REPLIES_A_MINUTE: i64 = 5;
-const REPLIES_AN_HOUR: i64 = 20;
+/// The condition for an effect to be next: due, the first of its kind in its lane (one that
+/// is put off is not overtaken), and nothing in flight or in doubt beside it. A mark in doubt
+/// holds nothing up: nobody waits for it, and twice is as good as once.
+///
+/// Parameters: $1, how long doubt holds a lane up; $2, whether second attempts are wanted.
+macro_rules! next {
+    () => {
+        "state = 'pending' AND lease IS NULL AND next_at <= now() AND expires_at >= now() AND ($2 OR attempts = 0)
+         AND NOT EXISTS (
+            SELECT FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
+            AND earlier.state = 'pending' AND earlier.id < effects.id)
+         AND NOT EXISTS (
+            SELECT FROM effects busy WHERE busy.lane = effects.lane AND (busy.lease IS NOT NULL OR busy.state = 'unknown')
+            AND (busy.lease IS NOT NULL
+                 OR busy.kind = 'send_text' AND busy.settled_at > now() - make_interval(secs => $1)))"
+    };
+}
+
+/// What comes first: replies. A probe is a mark if there is one, because its answer may be
+/// one that leaves it unknown. Parameter: $3, whether it is a probe.
+macro_rules! first {
+    () => {
+        "(kind = 'send_text') <> $3 DESC"
+    };
+}
+
+/// Lanes with something to do, those with a reply and those due first at the front.
+/// Locked: whoever has a lane's row chooses from it alone.
+const LOCK_LANES: &str = concat!(
+    "SELECT id FROM lanes WHERE id IN (SELECT lane FROM (
+        (SELECT lane, kind, next_at FROM effects WHERE kind = 'send_text' AND ",
+    next!(),
+    "    ORDER BY next_at LIMIT $4)
+        UNION ALL
+        (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND ",
+    next!(),
+    "    ORDER BY next_at LIMIT $5)) due
+        ORDER BY ",
+    first!(),
+    ", next_at LIMIT $4)
+     FOR UPDATE SKIP LOCKED"
+);
 
 /// The loop guard: replies that are due in a lane which has had too many lately.
 const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = now(),
@@ -82,46 +143,61 @@ const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = 
         HAVING count(*) >= $3
             OR count(*) FILTER (WHERE sent.settled_at > now() - interval '1 minute') >= $2)";
 
-/// The next effect of each locked lane: replies before marks, then in order. The lanes are
-/// looked at again, now that nobody else can choose from them.
-const LEASE_NEXT: &str = "WITH next AS (
-        SELECT DISTINCT ON (lane) id FROM effects
-        WHERE lane = ANY($1) AND state = 'pending' AND lease IS NULL AND next_at <= now()
-        AND NOT EXISTS (
-            SELECT FROM effects open WHERE open.lane = effects.lane
-            AND (open.lease IS NOT NULL AND open.state = 'pending'
-                 OR open.state = 'unknown' AND open.settled_at > now() - make_interval(secs => $2)))
-        ORDER BY lane, kind = 'send_text' DESC, id),
-     leased AS (
-        UPDATE effects SET lease = now() + make_interval(secs => $3), attempts = attempts + 1
-        FROM next WHERE effects.id = next.id
-        RETURNING effects.id, kind, message_id, kapso_message_id, conversation_id, phone_number_id, recipient, body, attempts),
-     attempted AS (
-        INSERT INTO effect_attempts (effect_id, attempt) SELECT id, attempts FROM leased)
-     SELECT * FROM leased";
+/// All marks of a lane but the one of its newest message, which is the last to expire.
+const COVER_MARKS: &str = "WITH newest AS (
+        SELECT DISTINCT ON (lane) lane, id FROM effects
+        WHERE lane = ANY($1) AND kind = 'mark_read' AND state = 'pending'
+        ORDER BY lane, expires_at DESC, id DESC)
+     UPDATE effects SET state = 'discarded', settled_at = now(), outcome = 'a later message''s mark covers it'
+     FROM newest WHERE effects.lane = newest.lane AND effects.id <> newest.id
+     AND kind = 'mark_read' AND state = 'pending' AND lease IS NULL";
 
-/// Leases at most `limit` effects, each of another lane.
-pub(super) async fn take(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Leased>> {
-    let since = Instant::now();
-    let mut tx = pool.begin().await?;
-    let lanes: Vec<String> =
-        sqlx::query_scalar(LOCK_LANES).bind(limit).bind(UNKNOWN_HOLDS_SECONDS).fetch_all(&mut *tx).await?;
-    if lanes.is_empty() {
-        tx.rollback().await?;
+/// The next effect of each locked lane. The lanes are looked at again, now that nobody else
+/// can choose from them.
+const LEASE_NEXT: &str = concat!(
+    "WITH head AS (
+        SELECT DISTINCT ON (lane) id, kind, attempts, next_at FROM effects WHERE lane = ANY($4) AND ",
+    next!(),
+    "   ORDER BY lane, ",
+    first!(),
+    "),
+     placed AS (
+        SELECT id, kind, attempts,
+            row_number() OVER (PARTITION BY kind ORDER BY next_at, id) AS of_its_kind,
+            row_number() OVER (PARTITION BY attempts > 0 ORDER BY next_at, id) AS of_its_sort
+        FROM head),
+     leased AS (
+        UPDATE effects SET lease = now() + make_interval(secs => $7), lease_token = $8, attempts = effects.attempts + 1
+        FROM placed WHERE effects.id = placed.id
+        AND (placed.kind = 'send_text' OR of_its_kind <= $5) AND (placed.attempts = 0 OR of_its_sort <= $6)
+        RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
+            recipient, body, effects.attempts),
+     attempted AS (
+        INSERT INTO effect_attempts (effect_id, attempt, started_at)
+        SELECT id, attempts, statement_timestamp() FROM leased)
+     SELECT * FROM leased"
+);
+
+/// Leases effects, each of another lane, as many as there is room for and the key allows.
+///
+/// After an error nobody knows whether they are leased: see [`give_back`].
+pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec<Leased>> {
+    if !is_worth_it(pool, wanted.key).await? {
         return Ok(Vec::new());
     }
-    sqlx::query(GUARD_LANES)
-        .bind(&lanes)
-        .bind(REPLIES_A_MINUTE)
-        .bind(REPLIES_AN_HOUR)
-        .execute(&mut *tx)
-        .await?;
-    let rows: Vec<Row> = sqlx::query_as(LEASE_NEXT)
-        .bind(&lanes)
-        .bind(UNKNOWN_HOLDS_SECONDS)
-        .bind(LEASE.as_secs_f64())
-        .fetch_all(&mut *tx)
-        .await?;
+    let since = Instant::now();
+    let mut tx = pool.begin().await?;
+    let mut key = api_key::lock(&mut tx, &wanted.key.id).await?;
+    let (now, calls) = api_key::calls_lately(&mut tx).await?;
+    let Some(share) = share(key.allowed(now), calls, wanted) else {
+        tx.rollback().await?;
+        return Ok(Vec::new());
+    };
+    let rows = choose(&mut tx, &share, wanted).await?;
+    if share.probe && !rows.is_empty() {
+        key.probe = Some((wanted.token.to_owned(), now + LEASE));
+        api_key::save(&mut tx, &wanted.key.id, &key).await?;
+    }
     tx.commit().await?;
     let leased = rows.into_iter().filter_map(|row| {
         // The table's CHECK lets no other kind in.
@@ -136,29 +212,128 @@ pub(super) async fn take(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Leased>>
             recipient: row.recipient,
             body: row.body,
             attempt: row.attempts,
+            token: wanted.token.to_owned(),
             since,
         })
     });
     Ok(leased.collect())
 }
 
-/// Settles what time has settled: a lease that ran out over an attempt without an outcome
-/// (its worker was killed) makes the effect unknown; a pending one that has become too old
-/// is discarded.
-pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
-    let lost = sqlx::query(
-        "UPDATE effects SET state = 'unknown', lease = NULL, settled_at = now(),
-            outcome = 'the worker stopped before it saw the answer'
-         WHERE state = 'pending' AND lease < now()",
+/// Whether something is due and the key lets anything leave. Locks nothing: this is asked all
+/// the time.
+async fn is_worth_it(pool: &PgPool, key: &ApiKey) -> sqlx::Result<bool> {
+    let state = api_key::look(pool, &key.id).await?;
+    let (now, due): (OffsetDateTime, bool) = sqlx::query_as(
+        "SELECT now(), EXISTS (SELECT FROM effects WHERE kind = ANY('{send_text,mark_read}')
+         AND state = 'pending' AND lease IS NULL AND next_at <= now())",
     )
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    let late = sqlx::query(
-        "UPDATE effects SET state = 'discarded', settled_at = now(),
-            outcome = concat_ws('; ', 'it became too old while it waited', outcome)
-         WHERE state = 'pending' AND lease IS NULL AND expires_at < now()",
+    figures::api_key_held(state.reason(now));
+    Ok(due && state.allowed(now) != Allowed::Nothing)
+}
+
+/// How much of what is wanted the key allows; none: nothing.
+fn share(allowed: Allowed, calls: i64, wanted: &Wanted<'_>) -> Option<Share> {
+    let limit = i64::from(wanted.key.calls_a_minute.get());
+    let room = wanted.room.min(limit - calls);
+    // Half of each minute is kept for replies: one may be owed at any moment.
+    let marks = room.min(limit - limit / 2 - calls).max(0);
+    match allowed {
+        _ if room <= 0 => None,
+        Allowed::Nothing => None,
+        Allowed::Probe => Some(Share { room: 1, marks: 1, retries: 1, probe: true }),
+        Allowed::Calls => Some(Share { room, marks, retries: wanted.retries, probe: false }),
+    }
+}
+
+async fn choose(tx: &mut PgConnection, share: &Share, wanted: &Wanted<'_>) -> sqlx::Result<Vec<Row>> {
+    let lanes: Vec<String> = sqlx::query_scalar(LOCK_LANES)
+        .bind(UNKNOWN_HOLDS_SECONDS)
+        .bind(share.retries > 0)
+        .bind(share.probe)
+        .bind(share.room)
+        .bind(share.marks)
+        .fetch_all(&mut *tx)
+        .await?;
+    if lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query(GUARD_LANES)
+        .bind(&lanes)
+        .bind(i64::from(wanted.guard.per_minute))
+        .bind(i64::from(wanted.guard.per_hour))
+        .execute(&mut *tx)
+        .await?;
+    if wanted.marks_cover_earlier {
+        sqlx::query(COVER_MARKS).bind(&lanes).execute(&mut *tx).await?;
+    }
+    sqlx::query_as(LEASE_NEXT)
+        .bind(UNKNOWN_HOLDS_SECONDS)
+        .bind(share.retries > 0)
+        .bind(share.probe)
+        .bind(&lanes)
+        .bind(share.marks)
+        .bind(share.retries)
+        .bind(LEASE.as_secs_f64())
+        .bind(wanted.token)
+        .fetch_all(tx)
+        .await
+}
+
+/// Gives back what a lease that was not confirmed may have taken: no request of it has left.
+///
+/// The key's lock is waited for, so that a commit which is still under way is not missed.
+pub(super) async fn give_back(pool: &PgPool, key: &ApiKey, token: &str) -> sqlx::Result<u64> {
+    let mut tx = pool.begin().await?;
+    let mut state = api_key::lock(&mut tx, &key.id).await?;
+    if state.probe.take_if(|(probe, _)| probe == token).is_some() {
+        api_key::save(&mut tx, &key.id, &state).await?;
+    }
+    let given_back = sqlx::query(
+        "WITH given_back AS (
+            UPDATE effects SET state = 'pending', settled_at = NULL, lease = NULL, lease_token = NULL,
+                outcome = 'no request left: the lease was not confirmed'
+            WHERE lease_token = $1 AND state IN ('pending', 'unknown') RETURNING id, attempts)
+         UPDATE effect_attempts SET finished_at = now(), outcome = 'no request left'
+         FROM given_back WHERE effect_id = id AND attempt = attempts",
     )
-    .execute(pool)
+    .bind(token)
+    .execute(&mut *tx)
     .await?;
-    Ok(lost.rows_affected() + late.rows_affected())
+    tx.commit().await?;
+    Ok(given_back.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn shared(allowed: Allowed, limit: u32, calls: i64) -> Option<(i64, i64, i64)> {
+        let calls_a_minute = NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
+        let key = ApiKey { id: "key".to_owned(), calls_a_minute };
+        let guard = LoopGuard { per_minute: 5, per_hour: 20 };
+        let wanted =
+            Wanted { key: &key, room: 64, retries: 32, guard, marks_cover_earlier: false, token: "token" };
+        share(allowed, calls, &wanted).map(|share| (share.room, share.marks, share.retries))
+    }
+
+    #[test]
+    fn half_of_each_minute_is_kept_for_replies() {
+        assert_eq!(shared(Allowed::Calls, 1000, 0), Some((64, 64, 32)));
+        assert_eq!(shared(Allowed::Calls, 80, 30), Some((50, 10, 32)));
+        assert_eq!(shared(Allowed::Calls, 80, 60), Some((20, 0, 32)));
+        assert_eq!(shared(Allowed::Calls, 80, 80), None);
+        // The smallest limit still lets a mark through.
+        assert_eq!(shared(Allowed::Calls, 1, 0), Some((1, 1, 32)));
+    }
+
+    #[test]
+    fn a_probe_is_one_call_within_the_limit() {
+        assert_eq!(shared(Allowed::Probe, 80, 79), Some((1, 1, 1)));
+        assert_eq!(shared(Allowed::Probe, 80, 80), None);
+        assert_eq!(shared(Allowed::Nothing, 80, 0), None);
+    }
 }

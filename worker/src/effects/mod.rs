@@ -4,12 +4,15 @@
 //! message: [`Policy`] decides (pure) what is owed, [`outbox`] writes it. The *dispatcher*
 //! ([`dispatcher`]) performs: it leases an effect and commits the attempt ([`lease`]), lets
 //! the request leave, judges the answer by one table ([`outcome`], pure), and records it
-//! ([`record`]).
+//! ([`record`]). What the workers that share a key of the API know of it together ([`hold`],
+//! pure; [`api_key`], its table) decides how much may leave.
 //!
 //! Architecture invariant: nothing else has Kapso's API do anything. A request leaves only over an
 //! attempt that is committed, and one whose end nobody saw is never repeated.
 
+mod api_key;
 pub mod dispatcher;
+mod hold;
 mod lane;
 mod lease;
 pub mod outbox;
@@ -17,10 +20,14 @@ mod outcome;
 mod owed;
 mod record;
 pub mod reply;
+mod rule_book;
 mod rules;
+mod sweep;
 
+pub use api_key::ApiKey;
 pub use owed::{Owed, Policy, Refusal, State};
-pub use rules::{Rule, Rules};
+pub use rule_book::{BookError, LoopGuard, RuleBook};
+pub use rules::{Matching, Rule, Rules};
 
 /// What can be owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

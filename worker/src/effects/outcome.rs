@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::EffectKind;
-use crate::kapso::{Answer, Reply};
+use super::{EffectKind, hold::Standing};
+use crate::kapso::Answer;
 
 /// What becomes of an effect after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,40 +39,51 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const RATE_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a refused token: somebody has to change it.
 const TOKEN_PAUSE: Duration = Duration::from_secs(60);
+/// No `Retry-After` is believed beyond this: a wrong one must not silence everything for good.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// Judges an answer. `jitter` is between 0 and 1: the pauses are spread by it.
-pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64) -> Outcome {
+/// Judges an answer: what becomes of the effect, and what it says of the key that all calls
+/// share. `jitter` is between 0 and 1: the pauses are spread by it.
+pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64) -> (Outcome, Standing) {
+    use Outcome::{Again, Discarded, Done, Unknown};
+    let pause = backoff(attempt, jitter);
     let reply = match answer {
-        Answer::NotSent(why) => return Outcome::Again(backoff(attempt, jitter), why.clone()),
-        Answer::Lost(why) => return Outcome::Unknown(why.clone()),
+        Answer::NotAsked(why) => return (Again(pause, why.clone()), Standing::Untold),
+        Answer::NotSent(why) => return (Again(pause, why.clone()), Standing::Failed),
+        // Slow conversations must not hold up the others: the key stays as it is.
+        Answer::Lost(why) => return (Unknown(why.clone()), Standing::Untold),
         Answer::Reply(reply) => reply,
     };
     let why = reply.summary();
-    match reply.status {
-        200..=299 if kind == EffectKind::SendText => Outcome::Done(reply.message_names()),
-        200..=299 => Outcome::Done(Vec::new()),
-        429 => Outcome::Again(reply.retry_after.unwrap_or(RATE_PAUSE), why),
-        // Another message of the conversation is in flight.
-        409 => Outcome::Again(reply.retry_after.unwrap_or_else(|| backoff(attempt, jitter)), why),
-        401 => Outcome::Again(TOKEN_PAUSE, why),
+    let told = reply.retry_after.map(|told| told.min(LONGEST_RETRY_AFTER));
+    let pause = told.unwrap_or(pause);
+    match (reply.status, reply.meta_code()) {
+        (200..=299, _) if kind == EffectKind::SendText => (Done(reply.message_names()), Standing::Works),
+        (200..=299, _) => (Done(Vec::new()), Standing::Works),
+        (429, _) => {
+            let pause = told.unwrap_or(RATE_PAUSE);
+            (Again(pause, why), Standing::Limited(pause))
+        }
+        // Another message of the conversation is in flight: the lane's own matter.
+        (409, _) => (Again(pause, why), Standing::Works),
+        (401, _) | (400..=499, Some(0 | 190)) => (Again(TOKEN_PAUSE, why), Standing::Refused),
         // Kapso's own error body says that Kapso refused; a proxy's page says nothing.
-        500 | 503 if reply.is_kapsos_error() => {
-            Outcome::Again(reply.retry_after.unwrap_or_else(|| backoff(attempt, jitter)), why)
+        (500 | 503, _) if reply.is_kapsos_error() => (Again(pause, why), Standing::Failed),
+        (500..=599, _) => (Unknown(why), Standing::Failed),
+        // Something on the way was tired of waiting for our request, and may have passed it on.
+        (408, _) => (Unknown(why), Standing::Untold),
+        // Meta's limits on the app, the account and the number: all calls share them.
+        (400..=499, Some(4 | 80007 | 130_429)) => {
+            let pause = told.unwrap_or_else(|| backoff(attempt, 1.0));
+            (Again(pause, why), Standing::Limited(pause))
         }
-        400..=499 => refused(reply, attempt, jitter, why),
-        _ => Outcome::Unknown(why),
-    }
-}
-
-/// A refusal that names a code of Meta's is judged by it.
-fn refused(reply: &Reply, attempt: i32, jitter: f64, why: String) -> Outcome {
-    match reply.meta_code() {
-        // Rate limits and trouble on Meta's side, said to be passing.
-        Some(1 | 2 | 4 | 80007 | 130_429 | 131_000 | 131_016 | 131_056 | 131_057 | 133_004 | 133_005) => {
-            Outcome::Again(reply.retry_after.unwrap_or_else(|| backoff(attempt, jitter)), why)
+        // Its limit on one contact, and trouble on Meta's side that is said to be passing.
+        (400..=499, Some(1 | 2 | 131_000 | 131_016 | 131_056 | 131_057 | 133_004 | 133_005)) => {
+            (Again(pause, why), Standing::Works)
         }
-        Some(0 | 190) => Outcome::Again(TOKEN_PAUSE, why),
-        _ => Outcome::Discarded(why),
+        (400..=499, _) if reply.is_kapsos_error() => (Discarded(why), Standing::Works),
+        (400..=499, _) => (Discarded(why), Standing::Untold),
+        _ => (Unknown(why), Standing::Untold),
     }
 }
 
@@ -85,13 +96,14 @@ fn backoff(attempt: i32, jitter: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kapso::Reply;
 
     fn reply(status: u16, body: &str) -> Answer {
         Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() })
     }
 
     fn judged(answer: &Answer) -> Outcome {
-        judge(EffectKind::SendText, 1, answer, 1.0)
+        judge(EffectKind::SendText, 1, answer, 1.0).0
     }
 
     #[test]
@@ -126,6 +138,7 @@ mod tests {
             reply(502, r#"{"error":"Bad gateway"}"#),
             reply(503, "<html>"),
             reply(504, ""),
+            reply(408, ""),
             reply(302, ""),
         ] {
             assert!(matches!(judged(&answer), Outcome::Unknown(_)), "{answer:?}");
@@ -157,9 +170,43 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_say_when() {
-        let retry_after = Some(Duration::from_secs(7));
-        let answer = Answer::Reply(Reply { status: 429, retry_after, body: String::new() });
-        assert!(matches!(judged(&answer), Outcome::Again(pause, _) if pause.as_secs() == 7));
+    fn the_server_may_say_when_within_reason() {
+        let told = |status, seconds| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            let body = r#"{"error":"…"}"#.to_owned();
+            judge(EffectKind::SendText, 1, &Answer::Reply(Reply { status, retry_after, body }), 1.0)
+        };
+        for status in [409, 429, 500, 503] {
+            assert!(
+                matches!(told(status, 7).0, Outcome::Again(pause, _) if pause.as_secs() == 7),
+                "{status}"
+            );
+            assert!(matches!(told(status, u64::MAX).0, Outcome::Again(pause, _) if pause.as_secs() == 900));
+        }
+        assert_eq!(told(429, 7).1, Standing::Limited(Duration::from_secs(7)));
+        assert_eq!(told(429, u64::MAX).1, Standing::Limited(LONGEST_RETRY_AFTER));
+    }
+
+    #[test]
+    fn what_an_answer_says_of_the_key() {
+        let minute = Standing::Limited(Duration::from_secs(60));
+        for (answer, standing) in [
+            (reply(201, "{}"), Standing::Works),
+            (reply(409, r#"{"error":"Another message in-flight"}"#), Standing::Works),
+            (reply(422, r#"{"error":"outside the 24-hour window"}"#), Standing::Works),
+            (reply(400, r#"{"error":{"code":131056}}"#), Standing::Works),
+            (reply(429, r#"{"error":"Rate limit exceeded"}"#), minute),
+            (reply(400, r#"{"error":{"code":130429}}"#), Standing::Limited(FIRST_PAUSE)),
+            (reply(401, "{}"), Standing::Refused),
+            (reply(400, r#"{"error":{"code":190}}"#), Standing::Refused),
+            (reply(500, r#"{"error":"Internal server error"}"#), Standing::Failed),
+            (reply(502, "<html>"), Standing::Failed),
+            (Answer::NotSent("refused".into()), Standing::Failed),
+            (Answer::Lost("no answer in time".into()), Standing::Untold),
+            (Answer::NotAsked("no text".into()), Standing::Untold),
+            (reply(403, "<html>"), Standing::Untold),
+        ] {
+            assert_eq!(judge(EffectKind::MarkRead, 1, &answer, 1.0).1, standing, "{answer:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{EffectKind, Rules, lane::Lane};
+use super::{EffectKind, RuleBook, lane::Lane};
 use crate::{
     kapso::{ApiStyle, Target},
     project::Received,
@@ -23,10 +23,8 @@ const BUSINESS_APP: &str = "business_app";
 pub struct Policy {
     /// Why nothing is sent at all, if so.
     pub off: Option<&'static str>,
-    /// Which texts are answered.
-    pub rules: Rules,
-    /// Messages older than this are not answered.
-    pub reply_max_age: Duration,
+    /// Which texts are answered, and how late.
+    pub book: RuleBook,
     /// Our number, for events that do not name it.
     pub phone_number_id: Option<String>,
     /// The API that is called: it says what a request must name.
@@ -97,7 +95,7 @@ impl Policy {
     /// What a received message owes, in the order in which it is to be performed.
     #[must_use]
     pub fn owe(&self, message: &Received, now: OffsetDateTime) -> Vec<Owed> {
-        let reply = message.body.as_deref().and_then(|text| self.rules.answer(text)).map(|rule| {
+        let reply = message.body.as_deref().and_then(|text| self.book.rules.answer(text)).map(|rule| {
             let mut reply = self.owed(EffectKind::SendText, message, now);
             reply.body = Some(rule.reply.clone());
             reply.rule = Some(rule.name.clone());
@@ -140,7 +138,7 @@ impl Policy {
 
     fn max_age(&self, kind: EffectKind) -> Duration {
         match kind {
-            EffectKind::SendText => self.reply_max_age,
+            EffectKind::SendText => self.book.max_age,
             EffectKind::MarkRead => MARK_MAX_AGE,
         }
     }
@@ -180,8 +178,7 @@ mod tests {
     fn policy() -> Policy {
         Policy {
             off: None,
-            rules: Rules::default(),
-            reply_max_age: Duration::minutes(15),
+            book: RuleBook::default(),
             phone_number_id: Some("2077".to_owned()),
             api: ApiStyle::Conversation,
         }

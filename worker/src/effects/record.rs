@@ -1,31 +1,40 @@
 //! Recording how an attempt ended. A reply that went out becomes a message of ours in the
 //! same transaction.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use super::{EffectKind, lease::Leased, outcome::Outcome, reply::Reply};
+use super::{
+    EffectKind, api_key,
+    hold::{Key, Standing},
+    lease::Leased,
+    outcome::Outcome,
+    reply::Reply,
+};
 use crate::project::{self, Lock, ProjectError};
 
 /// Records an outcome. It may come late: an effect whose lease ran out meanwhile is
 /// unknown, and then the truth is still better.
 pub(super) async fn outcome(
     pool: &PgPool,
+    key_id: &str,
     effect: &Leased,
     http_status: Option<u16>,
-    outcome: &Outcome,
+    (outcome, standing): &(Outcome, Standing),
 ) -> sqlx::Result<()> {
     let mut lock = Lock::Shared;
     loop {
         let mut tx = pool.begin().await?;
+        // The key comes before the effect, as where it is leased.
+        let change = api_key::note(&mut tx, key_id, *standing, &effect.token).await?;
         project::lock(&mut tx, lock).await?;
         attempt(&mut tx, effect, http_status, outcome).await?;
         let Some(settled_at) = settle(&mut tx, effect, outcome).await? else {
             // Another attempt has been allowed meanwhile; this one is history.
-            return tx.commit().await;
+            return commit(tx, change).await;
         };
         match reply(&mut tx, effect, outcome, settled_at, lock).await {
-            Ok(()) => return tx.commit().await,
+            Ok(()) => return commit(tx, change).await,
             Err(ProjectError::NeedsExclusive) => {
                 tx.rollback().await?;
                 lock = Lock::Exclusive;
@@ -33,6 +42,15 @@ pub(super) async fn outcome(
             Err(ProjectError::Database(error)) => return Err(error),
         }
     }
+}
+
+/// What changed about the key is told once it is so.
+async fn commit(tx: Transaction<'_, Postgres>, change: Option<(Key, Key)>) -> sqlx::Result<()> {
+    tx.commit().await?;
+    if let Some((before, after)) = change {
+        api_key::tell(&before, &after);
+    }
+    Ok(())
 }
 
 async fn attempt(
@@ -67,7 +85,7 @@ async fn settle(
         Outcome::Unknown(_) => ("unknown", 0.0),
     };
     sqlx::query_scalar(
-        "UPDATE effects SET state = $3, lease = NULL, outcome = $4,
+        "UPDATE effects SET state = $3, lease = NULL, lease_token = NULL, outcome = $4,
             settled_at = CASE WHEN $3 <> 'pending' THEN now() END,
             next_at = now() + make_interval(secs => $5)
          WHERE id = $1 AND attempts = $2 AND state IN ('pending', 'unknown')

@@ -97,7 +97,7 @@ fn back_off(tries: u32) -> Duration {
 
 fn judge(asked: &Asked<'_>, answer: Answer) -> Judged {
     let reply = match answer {
-        Answer::NotSent(why) | Answer::Lost(why) => return Judged::Again(None, why),
+        Answer::NotAsked(why) | Answer::NotSent(why) | Answer::Lost(why) => return Judged::Again(None, why),
         Answer::Reply(reply) => reply,
     };
     let what = asked.what();

@@ -9,6 +9,9 @@
 //!
 //! ¹ from `KAPSO_PHONE_NUMBER_ID`. ² where its `message_id` is one.
 //! A cell with a dash can't be done: the effect is discarded, and says so.
+//!
+//! Marking a message as read covers those before it by the Meta proxy, as Meta documents. Of
+//! the conversation API nobody says so: there each message is marked.
 
 use reqwest::Url;
 
@@ -45,6 +48,15 @@ impl ApiStyle {
         let is_proxy =
             base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "meta"));
         if is_proxy { Self::MetaProxy } else { Self::Conversation }
+    }
+
+    /// Whether marking a message as read covers those before it.
+    #[must_use]
+    pub fn marks_cover_earlier(self) -> bool {
+        match self {
+            Self::Conversation => false,
+            Self::MetaProxy => true,
+        }
     }
 
     /// Why a request can't be addressed, if so.

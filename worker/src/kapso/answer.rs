@@ -7,6 +7,8 @@ use serde_json::Value;
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
+    /// There was nothing to ask, or no time for it.
+    NotAsked(String),
     /// It certainly never reached the server: no connection was made.
     NotSent(String),
     /// It may have reached the server, and no whole answer came.
@@ -20,7 +22,7 @@ pub enum Answer {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, where it is given in seconds.
+    /// `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: String,
@@ -35,7 +37,7 @@ impl Answer {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Reply(reply) => Some(reply.status),
-            Self::NotSent(_) | Self::Lost(_) => None,
+            Self::NotAsked(_) | Self::NotSent(_) | Self::Lost(_) => None,
         }
     }
 }

@@ -9,6 +9,8 @@ use reqwest::{
     redirect,
 };
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::{Answer, ApiStyle, Reply, Target, conversation_api, meta_proxy};
 
@@ -29,6 +31,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     style: ApiStyle,
+    key_id: String,
 }
 
 impl Client {
@@ -48,7 +51,19 @@ impl Client {
             .no_proxy()
             .default_headers(HeaderMap::from_iter([("X-API-Key".parse()?, key)]))
             .build()?;
-        Ok(Self { http, style: ApiStyle::of(&base), base })
+        Ok(Self { http, style: ApiStyle::of(&base), key_id: key_id(&base, token), base })
+    }
+
+    /// Names the key that it calls with, and does not give it away.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Whether marking a message as read covers those before it.
+    #[must_use]
+    pub fn marks_cover_earlier(&self) -> bool {
+        self.style.marks_cover_earlier()
     }
 
     /// Sends a text, and tells what came of it. The effect's id goes with it where the API
@@ -103,16 +118,17 @@ impl Client {
     /// Sends a request, and tells what came of it. None: it names nothing to act on.
     pub(super) async fn send(&self, request: Option<RequestBuilder>) -> Answer {
         let Some(request) = request else {
-            return Answer::NotSent("the effect does not name what the API acts on".to_owned());
+            return Answer::NotAsked("the effect does not name what the API acts on".to_owned());
         };
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) if error.is_builder() || error.is_connect() => return Answer::NotSent(cause(&error)),
+            Err(error) if error.is_builder() => return Answer::NotAsked(cause(&error)),
+            Err(error) if error.is_connect() => return Answer::NotSent(cause(&error)),
             Err(error) => return Answer::Lost(cause(&error)),
         };
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let retry_after = retry_after.and_then(|text| pause_of(text, OffsetDateTime::now_utc()));
         match response.text().await {
             Ok(body) => Answer::Reply(Reply { status, retry_after, body }),
             // The status came, but not what it says: a success without its body is one.
@@ -125,6 +141,24 @@ impl Client {
     }
 }
 
+/// A fingerprint of address and key: half of a SHA-256 is unique enough, and says nothing.
+fn key_id(base: &Url, token: &Secret) -> String {
+    let digest = Sha256::new().chain_update(base.as_str()).chain_update([0]).chain_update(token.expose());
+    hex::encode(&digest.finalize()[..16])
+}
+
+/// Reads `Retry-After`: seconds, as Kapso gives them, or a date.
+/// Source: RFC 9110, 10.2.3.
+fn pause_of(text: &str, now: OffsetDateTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+    // A date that has passed means now.
+    Some((at - now).try_into().unwrap_or_default())
+}
+
 /// The innermost cause, without the address: it can hold a number.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -135,4 +169,30 @@ fn cause(error: &reqwest::Error) -> String {
         innermost = source;
     }
     if error.source().is_none() { "the request failed".to_owned() } else { innermost.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = time::macros::datetime!(2026-11-25 12:00 UTC);
+        let seconds = |text| pause_of(text, now).map(|pause| pause.as_secs());
+        assert_eq!(seconds(" 60 "), Some(60));
+        assert_eq!(seconds("Wed, 25 Nov 2026 12:01:30 GMT"), Some(90));
+        assert_eq!(seconds("Wed, 25 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(["", "-1", "soon"].map(seconds), [None, None, None]);
+    }
+
+    #[test]
+    fn a_key_is_named_by_its_address_and_itself() -> Result<(), Box<dyn Error>> {
+        let (one, other) = (Url::parse("https://one.example/api")?, Url::parse("https://other.example/api")?);
+        let name = |base: &Url, token: &str| key_id(base, &Secret::new(token));
+        assert_eq!(name(&one, "key"), name(&one, "key"));
+        assert_ne!(name(&one, "key"), name(&other, "key"));
+        assert_ne!(name(&one, "key"), name(&one, "another"));
+        assert_eq!(name(&one, "key").len(), 32);
+        Ok(())
+    }
 }

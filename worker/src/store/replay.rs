@@ -142,7 +142,8 @@ impl Store {
             return Ok(0);
         }
         let now = OffsetDateTime::now_utc();
-        let owed: Vec<_> = received.iter().flat_map(|message| self.policy.owe(message, now)).collect();
+        let policy = self.policy();
+        let owed: Vec<_> = received.iter().flat_map(|message| policy.owe(message, now)).collect();
         Ok(outbox::insert(tx, &owed).await?)
     }
 

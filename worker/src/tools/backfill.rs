@@ -22,7 +22,7 @@ use super::{
     when::when,
 };
 use crate::{
-    effects::{Policy, Rules},
+    effects::{Policy, RuleBook},
     event::Direction,
     gaps::{Check, Found, GapError, GapSettings, Lock, Report, Window, check},
     kapso::Client,
@@ -171,8 +171,7 @@ impl Backfill {
     fn policy(&self) -> Policy {
         Policy {
             off: Some("what is backfilled owes nothing"),
-            rules: Rules::default(),
-            reply_max_age: time::Duration::ZERO,
+            book: RuleBook::default(),
             phone_number_id: self.settings.phone_number_id.clone(),
             api: self.settings.api.style,
         }

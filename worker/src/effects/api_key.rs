@@ -1,0 +1,135 @@
+//! The table `api_keys`: what all workers that share a key know of it.
+//!
+//! Its row is locked before anything else of a transaction that needs it, so that two of
+//! them never wait for each other, and for no longer than that transaction.
+
+use std::num::NonZeroU32;
+
+use sqlx::{FromRow, PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::hold::{Hold, Key, Standing};
+
+/// The key that this worker calls with.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Its name in the table.
+    pub id: String,
+    /// How many calls may leave in any minute, over all workers.
+    pub calls_a_minute: NonZeroU32,
+}
+
+#[derive(FromRow)]
+struct Row {
+    limited_until: Option<OffsetDateTime>,
+    failures: i32,
+    hold: Option<String>,
+    held_since: Option<OffsetDateTime>,
+    next_probe_at: Option<OffsetDateTime>,
+    probe: Option<String>,
+    probe_until: Option<OffsetDateTime>,
+}
+
+impl From<Row> for Key {
+    fn from(row: Row) -> Self {
+        Self {
+            limited_until: row.limited_until,
+            failures: row.failures,
+            hold: row.hold.as_deref().and_then(Hold::named).zip(row.held_since),
+            next_probe_at: row.next_probe_at,
+            probe: row.probe.zip(row.probe_until),
+        }
+    }
+}
+
+/// What is known of a key, without waiting for those who are changing it.
+pub(super) async fn look(pool: &PgPool, id: &str) -> sqlx::Result<Key> {
+    let row: Option<Row> =
+        sqlx::query_as("SELECT * FROM api_keys WHERE id = $1").bind(id).fetch_optional(pool).await?;
+    Ok(row.map(Key::from).unwrap_or_default())
+}
+
+/// Locks a key until the end of the transaction.
+pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
+    const LOCK: &str = "SELECT * FROM api_keys WHERE id = $1 FOR UPDATE";
+    if let Some(row) = sqlx::query_as::<_, Row>(LOCK).bind(id).fetch_optional(&mut *tx).await? {
+        return Ok(row.into());
+    }
+    sqlx::query("INSERT INTO api_keys (id) VALUES ($1) ON CONFLICT (id) DO NOTHING")
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+    Ok(sqlx::query_as::<_, Row>(LOCK).bind(id).fetch_one(tx).await?.into())
+}
+
+/// The time, and how many calls have left within the last minute. Asked in a statement of
+/// its own, after the lock: what others leased before has been committed by then. A second
+/// more than a minute, because a request leaves a little later than it is leased.
+pub(super) async fn calls_lately(tx: &mut PgConnection) -> sqlx::Result<(OffsetDateTime, i64)> {
+    sqlx::query_as(
+        "SELECT statement_timestamp(), (
+            SELECT count(*) FROM effect_attempts WHERE started_at > statement_timestamp() - interval '61 seconds')",
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// Writes what has become of a locked key.
+pub(super) async fn save(tx: &mut PgConnection, id: &str, key: &Key) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE api_keys SET limited_until = $2, failures = $3, hold = $4, held_since = $5,
+            next_probe_at = $6, probe = $7, probe_until = $8 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(key.limited_until)
+    .bind(key.failures)
+    .bind(key.hold.map(|(hold, _)| hold.name()))
+    .bind(key.hold.map(|(_, since)| since))
+    .bind(key.next_probe_at)
+    .bind(key.probe.as_ref().map(|(probe, _)| probe))
+    .bind(key.probe.as_ref().map(|(_, until)| until))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes what an answer says of the key; the hold before and after. As long as all is well
+/// nothing is locked.
+pub(super) async fn note(
+    tx: &mut PgConnection,
+    id: &str,
+    standing: Standing,
+    token: &str,
+) -> sqlx::Result<Option<(Key, Key)>> {
+    let news = !matches!(standing, Standing::Works | Standing::Untold);
+    let concerned: bool = sqlx::query_scalar(
+        "SELECT $2 OR EXISTS (SELECT FROM api_keys WHERE id = $1 AND (failures > 0 OR hold IS NOT NULL))",
+    )
+    .bind(id)
+    .bind(news)
+    .fetch_one(&mut *tx)
+    .await?;
+    if !concerned {
+        return Ok(None);
+    }
+    let before = lock(tx, id).await?;
+    let now = sqlx::query_scalar("SELECT statement_timestamp()").fetch_one(&mut *tx).await?;
+    let after = before.clone().after(standing, token, now);
+    save(tx, id, &after).await?;
+    Ok(Some((before, after)))
+}
+
+/// Says once, when it begins and when it ends, that only probes are sent.
+pub(super) fn tell(before: &Key, after: &Key) {
+    let hold = |key: &Key| key.hold.map(|(hold, _)| hold);
+    match (hold(before), hold(after)) {
+        (was, is) if was == is => {}
+        (_, Some(Hold::TokenRefused)) => tracing::error!(
+            "Kapso refuses the token, and nothing is sent: set KAPSO_API_TOKEN and restart; one probe a minute sees whether it works again"
+        ),
+        (_, Some(Hold::Failing)) => {
+            tracing::warn!(failures = after.failures, "calls to Kapso fail: one probe at a time from now on");
+        }
+        (_, None) => tracing::info!("Kapso answers again: effects go on"),
+    }
+}
