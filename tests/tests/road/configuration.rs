@@ -182,7 +182,7 @@ async fn what_is_wrong_is_named_in_one_line_with_its_remedy() -> Result<()> {
         let args = if *program == "ingest" { &["run"][..] } else { &[] };
         match product::finish(program, args, &settings, &dir, END_DEADLINE).await {
             Ok(Finished { code, log }) => {
-                let line = log.trim_end().trim_start_matches("ingest: ");
+                let line = log.trim_end().strip_prefix(&format!("{program}: ")).unwrap_or_default();
                 let good = code == Some(EXIT_USAGE)
                     && line.lines().count() == 1
                     && line.starts_with(told)
