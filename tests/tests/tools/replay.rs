@@ -57,6 +57,9 @@ async fn chosen_webhooks_are_projected_again_and_no_others() -> Result<()> {
         let found = scene.state().await?;
         ensure!(whole.same(&found), "{args:?}: {}", whole.difference(&found));
     }
+    // A conversation's messages are known by now: none is taken for one whose name begins alike.
+    let told = scene.replays(&["--conversation", "conv-3"]).await?;
+    ensure!(told["selected"] == 60, "{told}");
     Ok(())
 }
 

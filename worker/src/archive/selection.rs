@@ -185,15 +185,17 @@ pub async fn at(
         .await
 }
 
-/// The names of a conversation and of its messages: what the bodies that speak of it hold.
+/// The names of a conversation and of its messages, as the bodies that speak of it hold them: in
+/// quotation marks, so that one name is not found in a longer one. Some senders write numbers bare.
 ///
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn names_of_conversation(connection: &mut PgConnection, id: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
-        "WITH of_it AS (SELECT id FROM messages WHERE conversation_id = $1)
-         SELECT $1 UNION SELECT id FROM of_it
-         UNION SELECT alias FROM message_aliases WHERE id IN (SELECT id FROM of_it)",
+        "WITH of_it AS (SELECT id FROM messages WHERE conversation_id = $1),
+              names AS (SELECT $1 AS name UNION SELECT id FROM of_it
+                        UNION SELECT alias FROM message_aliases WHERE id IN (SELECT id FROM of_it))
+         SELECT CASE WHEN name ~ '^[0-9]+$' THEN name ELSE '\"' || name || '\"' END FROM names",
     )
     .bind(id)
     .fetch_all(connection)

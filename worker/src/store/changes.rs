@@ -69,6 +69,8 @@ impl Changes {
             .fetch_one(&mut *tx)
             .await?;
         let Some(this) = this else { return Ok(Self::default()) };
+        // It is idle while the other connection scans.
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
         let before: Rows = sqlx::query_as(versions!("xmax")).bind(&this).fetch_all(pool).await?;
         let after: Rows = sqlx::query_as(versions!("xmin")).bind(&this).fetch_all(tx).await?;
 
