@@ -14,7 +14,7 @@ use lapin::{Connection, ConnectionProperties};
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
 use worker::consume::{self, Consumer};
-use worker::effects::{Policy, Rules};
+use worker::effects::{Policy, RuleBook};
 use worker::kapso::ApiStyle;
 use worker::outage::{self, Outages};
 use worker::store::Store;
@@ -30,8 +30,7 @@ impl Road {
         let settings = Settings::from_values([("AMQP_URL", self.stage.setting("AMQP_URL"))])?;
         let policy = Policy {
             off: Some("a test of consuming"),
-            rules: Rules::default(),
-            reply_max_age: time::Duration::minutes(15),
+            book: RuleBook::default(),
             phone_number_id: None,
             api: ApiStyle::Conversation,
         };
