@@ -118,7 +118,7 @@ async fn an_attempt_that_is_given_up_leaves_neither_thread_nor_socket() -> Resul
         }
     };
     // The end of the first one starts what every later one shares.
-    give_up("amqps").await?;
+    give_up("amqp").await?;
     let ended = async || Ok::<_, anyhow::Error>(held()?.0 == 0);
     wait::until("its thread to end", Duration::from_secs(10), ended).await?;
     let before = held()?.1;
