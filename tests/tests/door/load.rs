@@ -10,6 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::stage::{ANSWER_DEADLINE, Stage};
 
+/// Each client's pause between two: what piles up has to be drained in a test's time.
+const BETWEEN: Duration = Duration::from_millis(20);
+
 /// Counts up over all loads of a run, so that no two webhooks are one.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
@@ -32,6 +35,7 @@ pub(crate) async fn load(stage: &Arc<Stage>, clients: usize) -> (Arc<AtomicUsize
                     Ok(answer) => kept.push(format!("answered {} after {:?}", answer.status, answer.took)),
                     Err(_) => break,
                 }
+                tokio::time::sleep(BETWEEN).await;
             }
             kept
         });

@@ -79,10 +79,10 @@ impl Stage {
     }
 
     pub(crate) async fn bodies_arrive(&self, mut missing: BTreeSet<String>) -> Result<()> {
-        let queue = self.queue().await?;
         wait::until("all webhooks to be in the queue", DRAIN_DEADLINE, async || {
-            for message in queue.take_all(EVENTS).await? {
-                missing.remove(&String::from_utf8_lossy(&message.data).into_owned());
+            // Anew for each look: an error, such as that there is no queue yet, ends a channel.
+            for body in self.queue().await?.consume_some(EVENTS).await? {
+                missing.remove(&body);
             }
             ensure!(missing.is_empty(), "{} are missing, such as {:?}", missing.len(), missing.first());
             Ok(true)
@@ -102,7 +102,7 @@ async fn it_starts_without_a_broker_and_connects_when_it_comes() -> Result<()> {
     proxy.refuse().await;
     let stage = stage.through(proxy.addr());
     // It is ready: it can make a webhook durable.
-    let ingest = stage.ingest().await?;
+    let ingest = stage.ingest_alone().await?;
     for id in 0..3 {
         stage.is_taken(id, AT_ONCE).await?;
     }
@@ -125,7 +125,6 @@ async fn it_starts_without_a_broker_and_connects_when_it_comes() -> Result<()> {
 async fn it_comes_back_after_its_connection_is_closed() -> Result<()> {
     let stage = Stage::new().await?;
     let ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     for id in 0..3 {
         stage.is_taken(id, ANSWER_DEADLINE).await?;
         stage.node().ctl(&["close_all_connections", "--vhost", stage.vhost(), "closed by a test"]).await?;
@@ -144,7 +143,6 @@ async fn it_comes_back_after_a_cut() -> Result<()> {
     let proxy = Proxy::to(stage.node().addr()).await?;
     let stage = stage.through(proxy.addr());
     let _ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     proxy.refuse().await;
     proxy.cut().await;
     stage.becomes_unavailable().await?;
@@ -162,7 +160,6 @@ async fn a_silent_broker_is_not_waited_for() -> Result<()> {
     let proxy = Proxy::to(stage.node().addr()).await?;
     let stage = Arc::new(stage.through(proxy.addr()));
     let _ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     proxy.stall();
     let mut posts = JoinSet::new();
     for id in 0..20 {
@@ -187,7 +184,6 @@ async fn a_blocked_broker_is_not_waited_for() -> Result<()> {
     let broker = RabbitMq::of_this_test().await?;
     let stage = Stage::on(broker.node()).await?;
     let ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     stage.is_taken(0, ANSWER_DEADLINE).await?;
     broker.block().await?;
     // The broker tells a connection only when it publishes: the first one finds out.
@@ -214,7 +210,7 @@ async fn a_start_beside_a_blocked_broker() -> Result<()> {
     let broker = RabbitMq::of_this_test().await?;
     let stage = Stage::on(broker.node()).await?;
     broker.block().await?;
-    let _ingest = stage.ingest().await?;
+    let _ingest = stage.ingest_alone().await?;
     for id in 0..5 {
         stage.is_taken(id, ANSWER_DEADLINE).await?;
     }
@@ -229,7 +225,6 @@ async fn what_was_answered_200_survives_a_kill_of_the_broker() -> Result<()> {
     let mut broker = RabbitMq::of_this_test().await?;
     let stage = Arc::new(Stage::on(broker.node()).await?);
     let mut ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     stage.is_taken(0, ANSWER_DEADLINE).await?;
     broker.sync_definitions().await?;
     let (accepted, posting) = load(&stage, 20).await;
@@ -253,7 +248,6 @@ async fn what_was_answered_200_survives_a_kill_of_the_broker() -> Result<()> {
 async fn what_the_broker_refuses_is_taken_and_goes_on_when_it_does_not() -> Result<()> {
     let stage = Stage::new().await?;
     let _ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     let full = r#"{"max-length-bytes":1}"#;
     stage.node().ctl(&["set_policy", "-p", stage.vhost(), "full", "^buzon.events$", full]).await?;
     wait::until("a refusal", BACK_DEADLINE, async || {
@@ -286,7 +280,6 @@ async fn another_topology_at_a_reconnect_is_waited_out() -> Result<()> {
     let proxy = Proxy::to(stage.node().addr()).await?;
     let stage = stage.through(proxy.addr());
     let ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     let queue = stage.queue().await?;
     proxy.refuse().await;
     proxy.cut().await;

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use futures_util::StreamExt as _;
 use harness::wait;
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::time::timeout;
 
 pub(crate) const EVENTS: &str = "buzon.events";
 pub(crate) const UNROUTED: &str = "buzon.unrouted";
@@ -40,6 +44,18 @@ impl Queue {
             taken.push(message);
         }
         Ok(taken)
+    }
+
+    /// Takes the bodies of what is in a queue, and of what comes until nothing does for a moment.
+    pub(crate) async fn consume_some(&self, queue: &str) -> Result<Vec<String>> {
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let none = FieldTable::default();
+        let mut consumer = self.channel.basic_consume(queue.into(), "".into(), options, none).await?;
+        let mut bodies = Vec::new();
+        while let Ok(Some(delivery)) = timeout(Duration::from_millis(500), consumer.next()).await {
+            bodies.push(String::from_utf8_lossy(&delivery?.data).into_owned());
+        }
+        Ok(bodies)
     }
 
     async fn next(&self, queue: &str) -> Result<Option<BasicGetMessage>> {

@@ -104,7 +104,15 @@ impl Stage {
         self.with("AMQP_URL", &url)
     }
 
+    /// Starts it, and waits until its broker is well.
     pub(crate) async fn ingest(&self) -> Result<Product> {
+        let ingest = self.ingest_alone().await?;
+        self.becomes_available().await?;
+        Ok(ingest)
+    }
+
+    /// Starts it, and waits until it is ready: by its spool, if not by its broker.
+    pub(crate) async fn ingest_alone(&self) -> Result<Product> {
         let mut ingest = self.ingest_unready()?;
         ingest.ready(READY_DEADLINE).await?;
         Ok(ingest)

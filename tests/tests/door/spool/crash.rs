@@ -18,7 +18,7 @@ async fn what_was_spooled_survives_kills_while_spooling_and_while_draining() -> 
     let stage = Arc::new(stage);
     let mut kept = BTreeSet::new();
     for round in 0..8 {
-        let mut ingest = stage.ingest().await?;
+        let mut ingest = stage.ingest_alone().await?;
         let (accepted, posting) = load(&stage, 30).await;
         flows(&accepted, 100 + 50 * round).await?;
         ingest.kill();
@@ -26,7 +26,7 @@ async fn what_was_spooled_survives_kills_while_spooling_and_while_draining() -> 
     }
     proxy.accept().await?;
     for round in 0..6_u32 {
-        let mut ingest = stage.ingest().await?;
+        let mut ingest = stage.ingest_alone().await?;
         harness::wait::until("some to be drained", Duration::from_secs(30), async || {
             let drained = stage.figure("buzon_webhooks_drained_total").await?;
             let left = stage.figure("buzon_spool_webhooks").await?;
@@ -35,7 +35,7 @@ async fn what_was_spooled_survives_kills_while_spooling_and_while_draining() -> 
         .await?;
         ingest.kill();
     }
-    let _ingest = stage.ingest().await?;
+    let _ingest = stage.ingest_alone().await?;
     stage.bodies_arrive(kept).await?;
     stage.figure_becomes("buzon_spool_bytes", 0.0).await?;
     stage.figure_becomes("buzon_spool_unreadable_total", 0.0).await?;
@@ -47,7 +47,7 @@ async fn what_was_spooled_survives_kills_while_spooling_and_while_draining() -> 
 async fn a_torn_end_costs_what_was_torn_and_nothing_else() -> Result<()> {
     for cut in [1, 40] {
         let (stage, proxy) = without_broker().await?;
-        let mut ingest = stage.ingest().await?;
+        let mut ingest = stage.ingest_alone().await?;
         for id in 0..5 {
             stage.is_taken(id, AT_ONCE).await?;
         }
@@ -57,7 +57,7 @@ async fn a_torn_end_costs_what_was_torn_and_nothing_else() -> Result<()> {
         // The last one is cut as no crash would: it was synced. It stands for one that was not.
         file.set_len(file.metadata()?.len() - cut)?;
 
-        let mut ingest = stage.ingest().await?;
+        let mut ingest = stage.ingest_alone().await?;
         stage.is_taken(5, AT_ONCE).await?;
         proxy.accept().await?;
         stage.arrive([0, 1, 2, 3, 5]).await?;
@@ -72,7 +72,7 @@ async fn a_torn_end_costs_what_was_torn_and_nothing_else() -> Result<()> {
 #[tokio::test]
 async fn damage_costs_itself_only_and_is_told() -> Result<()> {
     let (stage, proxy) = without_broker().await?;
-    let mut ingest = stage.ingest().await?;
+    let mut ingest = stage.ingest_alone().await?;
     for id in 0..3 {
         stage.is_taken(id, AT_ONCE).await?;
     }
@@ -84,7 +84,7 @@ async fn damage_costs_itself_only_and_is_told() -> Result<()> {
     std::fs::write(&segment, bytes)?;
     std::fs::File::options().append(true).open(&segment)?.write_all(b"written by nobody, at the end")?;
 
-    let ingest = stage.ingest().await?;
+    let ingest = stage.ingest_alone().await?;
     stage.is_taken(3, AT_ONCE).await?;
     proxy.accept().await?;
     stage.arrive([0, 2, 3]).await?;
@@ -102,7 +102,7 @@ async fn a_stop_leaves_the_spool_to_the_next_start() -> Result<()> {
     let stage = Arc::new(stage);
     let mut kept = BTreeSet::new();
     for _ in 0..2 {
-        let mut ingest = stage.ingest().await?;
+        let mut ingest = stage.ingest_alone().await?;
         let (accepted, posting) = load(&stage, 30).await;
         flows(&accepted, 200).await?;
         let status = ingest.terminate(Duration::from_secs(15)).await?;
@@ -111,9 +111,9 @@ async fn a_stop_leaves_the_spool_to_the_next_start() -> Result<()> {
     }
     // And one that drains when it is stopped, twice asked.
     proxy.accept().await?;
-    let mut ingest = stage.ingest().await?;
+    let mut ingest = stage.ingest_alone().await?;
     ingest.process().signal(Signal::Terminate)?;
     ingest.terminate(Duration::from_secs(10)).await?;
-    let _ingest = stage.ingest().await?;
+    let _ingest = stage.ingest_alone().await?;
     stage.bodies_arrive(kept).await
 }

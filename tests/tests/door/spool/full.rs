@@ -51,7 +51,7 @@ fn bounded(stage: Stage) -> Stage {
 }
 
 async fn fills_and_drains(stage: &Stage, proxy: &harness::proxy::Proxy) -> Result<()> {
-    let mut ingest = stage.ingest().await?;
+    let mut ingest = stage.ingest_alone().await?;
     let large = |id: usize| format!(r#"{{"event_type":"a.test","n":{id},"x":"{}"}}"#, "x".repeat(15_000));
     let mut kept = std::collections::BTreeSet::new();
     let refused = loop {

@@ -7,7 +7,7 @@ use crate::stage::Stage;
 #[tokio::test]
 async fn a_second_owner_refuses_to_start() -> Result<()> {
     let stage = Stage::new().await?;
-    let mut first = stage.ingest().await?;
+    let mut first = stage.ingest_alone().await?;
     let elsewhere = [("INGEST_ADDR", "127.0.0.1:0"), ("BUZON_INGEST_METRICS_ADDR", "127.0.0.1:0")];
     let second = stage.finish_with(&elsewhere).await?;
     assert_eq!(second.code, Some(1), "{}", second.log);
@@ -16,7 +16,7 @@ async fn a_second_owner_refuses_to_start() -> Result<()> {
     assert!(last.contains(&directory) && last.contains("BUZON_SPOOL_DIR"), "{}", second.log);
     // The claim ends with its process, even so.
     first.kill();
-    stage.ingest().await?;
+    stage.ingest_alone().await?;
     Ok(())
 }
 

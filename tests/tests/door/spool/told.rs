@@ -11,7 +11,7 @@ use crate::stage::{ANSWER_DEADLINE, Stage, events};
 async fn how_full_it_is_and_how_old() -> Result<()> {
     let (stage, proxy) = without_broker().await?;
     let stage = stage.with("BUZON_SPOOL_ALARM_SECONDS", "1");
-    let ingest = stage.ingest().await?;
+    let ingest = stage.ingest_alone().await?;
     stage.part_becomes("spool", BACK_DEADLINE, |state| state == "ok, empty").await?;
     for id in 0..3 {
         stage.is_taken(id, AT_ONCE).await?;
@@ -43,7 +43,6 @@ async fn how_full_it_is_and_how_old() -> Result<()> {
 async fn it_costs_nothing_while_the_broker_is_well() -> Result<()> {
     let stage = Stage::new().await?;
     let _ingest = stage.ingest().await?;
-    stage.becomes_available().await?;
     for id in 0..20 {
         stage.is_taken(id, ANSWER_DEADLINE).await?;
     }
