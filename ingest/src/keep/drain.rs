@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     figures::Figures,
+    nag::Nag,
     publish::{Publisher, Unconfirmed},
     spool::{Place, Source},
 };
@@ -57,6 +58,7 @@ pub(super) struct Drainer {
     /// What waits, in the spool's order.
     waiting: BTreeMap<Place, Taken>,
     suspects: usize,
+    nag: Nag,
     flying: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
     flying_bytes: usize,
 }
@@ -71,6 +73,7 @@ impl Drainer {
             pace: Pace::new(),
             waiting: BTreeMap::new(),
             suspects: 0,
+            nag: Nag::default(),
             flying: FuturesUnordered::new(),
             flying_bytes: 0,
         }
@@ -160,6 +163,9 @@ impl Drainer {
             Err(why) => {
                 let now = Instant::now();
                 self.pace.failed(why, now);
+                if self.nag.is_due(why.label(), now.into_std()) {
+                    tracing::warn!(reason = %why, webhook.id = %taken.webhook.id, "the spool can't be drained; trying for ever");
+                }
                 if alone && matches!(why, Unconfirmed::Refused | Unconfirmed::Lost) {
                     taken.failures += 1;
                     let rest = Duration::from_secs(1 << taken.failures.min(5)).min(LONGEST_REST);
