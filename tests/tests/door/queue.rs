@@ -7,7 +7,8 @@ use futures_util::StreamExt as _;
 use harness::wait;
 use lapin::message::BasicGetMessage;
 use lapin::options::{
-    BasicConsumeOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
@@ -48,12 +49,17 @@ impl Queue {
 
     /// Takes the bodies of what is in a queue, and of what comes until nothing does for a moment.
     pub(crate) async fn consume_some(&self, queue: &str) -> Result<Vec<String>> {
-        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        let none = FieldTable::default();
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut consumer = self.channel.basic_consume(queue.into(), "".into(), options, none).await?;
-        let mut bodies = Vec::new();
+        let (mut bodies, mut last) = (Vec::new(), None);
         while let Ok(Some(delivery)) = timeout(Duration::from_millis(500), consumer.next()).await {
-            bodies.push(String::from_utf8_lossy(&delivery?.data).into_owned());
+            let delivery = delivery?;
+            bodies.push(String::from_utf8_lossy(&delivery.data).into_owned());
+            last = Some(delivery);
+        }
+        // What is sent to a consumer that is about to go, goes back to the queue.
+        if let Some(last) = last {
+            last.ack(BasicAckOptions { multiple: true }).await?;
         }
         Ok(bodies)
     }
