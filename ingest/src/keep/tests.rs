@@ -1,6 +1,6 @@
 //! Which way webhooks take when the broker or the spool does not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use super::*;
 use crate::spool::tests::{limits, scratch, webhook};
