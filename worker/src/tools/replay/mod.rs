@@ -31,7 +31,7 @@ pub struct Arguments {
     selected: Selected,
     /// Let messages owe their effects as if they came now: those that are young enough, and that
     /// nothing is owed for yet
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rebuild")]
     effects: bool,
     /// Change nothing, and show what would change
     #[arg(long)]

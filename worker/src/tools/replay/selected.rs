@@ -38,7 +38,7 @@ pub(super) struct Selected {
     /// that they do not say
     #[arg(
         long, group = "which",
-        conflicts_with_all = ["id", "kind", "conversation", "since", "until", "all", "effects"]
+        conflicts_with_all = ["id", "kind", "conversation", "since", "until", "all"]
     )]
     pub(super) rebuild: bool,
 }
