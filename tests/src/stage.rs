@@ -153,14 +153,15 @@ impl Stage {
         product::finish(program, args, &self.settings, &self.dir, READY_DEADLINE).await
     }
 
-    /// Starts ingest and waits until it is ready. There can be one at a time: a second start takes the same address.
+    /// Starts ingest and waits until it is ready and has its broker, so that nothing takes the way through the spool.
+    /// There can be one at a time: a second start takes the same address.
     ///
     /// # Errors
     ///
-    /// When it does not become ready.
+    /// When it does not become so.
     pub async fn ingest(&self) -> Result<Product> {
         let mut ingest = self.ingest_unready()?;
-        ingest.ready(READY_DEADLINE).await?;
+        ingest.says("/readyz", r#""broker":"ok""#, READY_DEADLINE).await?;
         Ok(ingest)
     }
 

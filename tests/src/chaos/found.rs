@@ -6,6 +6,11 @@ use anyhow::Result;
 use kapso_sim::Sim;
 use sqlx::PgPool;
 
+use super::story::Owe;
+
+/// Why the outbox lets go of a mark. By Meta's API a mark covers all that was written before.
+const COVERED: &str = "a later message's mark covers it";
+
 /// All that there is.
 pub(super) struct Found {
     /// By the webhook's id.
@@ -97,6 +102,20 @@ impl Found {
             sends: sends(sim),
             marks: marks(sim),
         })
+    }
+}
+
+impl Found {
+    /// Whether a message was not marked because the mark of a later one of the same webhook
+    /// covers it, and that one left.
+    pub(super) fn is_covered(&self, message: &str, later: Option<&[Owe]>) -> bool {
+        let mark = |message: &str| self.effects.get(&(message.to_owned(), "mark_read".to_owned()));
+        let left = |message: &str| {
+            self.marks.contains_key(message) || mark(message).is_some_and(|effect| effect.state == "unknown")
+        };
+        mark(message).is_some_and(|effect| effect.outcome.as_deref() == Some(COVERED))
+            && !self.marks.contains_key(message)
+            && later.into_iter().flatten().any(|owe| matches!(owe, Owe::Mark(later) if left(later)))
     }
 }
 

@@ -158,7 +158,7 @@ impl Run {
             ensure!(twice.is_empty(), "{what}: happened more than once: {}", twice.join(", "));
             scene.timeline.tell(&format!("{what}, recovered after {:.1} s", took.as_secs_f64()));
             if strike.fault == Fault::DeleteQueue {
-                scene.rabbitmq.sync_definitions().await?;
+                scene.queue_grows_up().await.with_context(|| what.clone())?;
             }
             sleep(strike.calm).await;
         }

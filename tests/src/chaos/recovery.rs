@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use contract::topology::EVENTS_QUEUE;
 
 use super::ledger::Answer;
 use super::scene::Scene;
@@ -52,6 +53,18 @@ impl Scene {
         self.all_stored("after the fault").await?;
         self.none("effects to be performed as they become due", EFFECTS_DEADLINE, OVERDUE).await?;
         Ok(start.elapsed())
+    }
+
+    /// Waits until the queue that was deleted is declared anew, and lets it grow up: a broker that is killed before
+    /// would forget it. Until then the road leads round it.
+    pub(super) async fn queue_grows_up(&self) -> Result<()> {
+        wait::until("the queue to be declared anew", RECOVERY_DEADLINE, async || -> Result<bool> {
+            let queues = self.rabbitmq.ctl(&["-q", "--no-table-headers", "list_queues", "name"]).await?;
+            ensure!(queues.lines().any(|name| name == EVENTS_QUEUE), "there are {queues:?}");
+            Ok(true)
+        })
+        .await?;
+        self.rabbitmq.sync_definitions().await
     }
 
     /// Waits until a count is 0.

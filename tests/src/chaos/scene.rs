@@ -93,6 +93,9 @@ impl Scene {
         settings.insert("KAPSO_API_BASE_URL".to_owned(), through(sim.meta_proxy_url(), sim.addr(), kapso?));
         settings.insert("KAPSO_API_TOKEN".to_owned(), TOKEN.to_owned());
         settings.insert("KAPSO_PHONE_NUMBER_ID".to_owned(), story.phone_number_id().to_owned());
+        // No limit but those that are struck with, and no calls but those that are counted.
+        settings.insert("BUZON_API_CALLS_A_MINUTE".to_owned(), "1000000".to_owned());
+        settings.insert("BUZON_GAP_CHECK_MINUTES".to_owned(), "0".to_owned());
         settings.insert("BUZON_REPLY_MAX_AGE_SECONDS".to_owned(), REPLY_MAX_AGE_SECONDS.to_owned());
         migrate(&settings, dir).await?;
         let worker = |name: &'static str| {

@@ -96,8 +96,14 @@ impl Verdict {
                     }
                 }
             }
-            for owe in story.tell(nth).owes {
-                self.judge_one(nth, &owe, &mut fate, found);
+            let owes = story.tell(nth).owes;
+            for (place, owe) in owes.iter().enumerate() {
+                match owe {
+                    Owe::Mark(message) if found.is_covered(message, owes.get(place + 1..)) => {
+                        (fate.owed, fate.once) = (fate.owed + 1, fate.once + 1);
+                    }
+                    owe => self.judge_one(nth, owe, &mut fate, found),
+                }
             }
             self.fates.insert(window, fate);
         }

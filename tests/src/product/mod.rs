@@ -65,20 +65,25 @@ impl Product {
     ///
     /// When it ends instead, or does not answer so in time; the message shows the end of its log.
     pub async fn answers(&mut self, path: &str, deadline: Duration) -> Result<()> {
+        self.says(path, "", deadline).await
+    }
+
+    /// Waits until `GET path` says 200, and `text` in its body.
+    ///
+    /// # Errors
+    ///
+    /// When it ends instead, or does not answer so in time; the message shows the end of its log.
+    pub async fn says(&mut self, path: &str, text: &str, deadline: Duration) -> Result<()> {
         let url = format!("http://{}{path}", self.http);
-        let what = format!("{} to answer 200 on {path}", self.process.name());
+        let what = format!("{} to answer 200 on {path}, with {text:?}", self.process.name());
         let client = http_client()?;
         let ended = wait::until(&what, deadline, async || {
             if let Some(status) = self.process.ended()? {
                 return Ok(Some(Some(status)));
             }
             let answer = client.get(&url).send().await?;
-            let status = answer.status();
-            ensure!(
-                status == reqwest::StatusCode::OK,
-                "{status}: {}",
-                answer.text().await.unwrap_or_default()
-            );
+            let (status, body) = (answer.status(), answer.text().await.unwrap_or_default());
+            ensure!(status == reqwest::StatusCode::OK && body.contains(text), "{status}: {body}");
             anyhow::Ok(Some(None))
         })
         .await

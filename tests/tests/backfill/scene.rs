@@ -181,8 +181,10 @@ impl Ran {
 
     /// What it reports, however it ended.
     pub(crate) fn reported(&self) -> Result<Value> {
-        let mut lines = self.log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.find(|line| line.get("found").is_some()).with_context(|| format!("a report in:\n{}", self.log))
+        // Its log is in it, too: JSON, but a document a line.
+        let report = self.log.lines().skip_while(|line| *line != "{").collect::<Vec<_>>().join("\n");
+        let mut documents = serde_json::Deserializer::from_str(&report).into_iter();
+        documents.next().and_then(Result::ok).with_context(|| format!("a report in:\n{}", self.log))
     }
 }
 

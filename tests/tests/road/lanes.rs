@@ -97,10 +97,11 @@ async fn by_the_conversation_api_each_message_is_marked() -> Result<()> {
 #[tokio::test]
 async fn a_lease_that_was_not_confirmed_is_given_back() -> Result<()> {
     let (road, proxy) = Road::with_database_behind_a_proxy().await?;
+    // Shorter than the two seconds after which Postgres looks whether its client is still there.
     for statement in [
         "CREATE SEQUENCE leases",
         "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN IF nextval('leases') = 1 THEN PERFORM pg_sleep(4); END IF; RETURN NULL; END $$",
+         $$ BEGIN IF nextval('leases') = 1 THEN PERFORM pg_sleep(1.5); END IF; RETURN NULL; END $$",
         "CREATE CONSTRAINT TRIGGER dawdle AFTER UPDATE ON effects DEFERRABLE INITIALLY DEFERRED
          FOR EACH ROW WHEN (NEW.lease IS NOT NULL AND OLD.lease IS NULL) EXECUTE FUNCTION dawdle()",
     ] {

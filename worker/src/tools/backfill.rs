@@ -83,22 +83,15 @@ impl Backfill {
         self.refuse_an_empty_window()?;
         let stop = lifecycle::stop_on_signals().context("signals can't be handled")?;
         let store = Store::new(database::connect(&self.settings.database).await?, self.policy());
-        let Some(lock) = self.lock(&stop).await? else { return self.interrupted() };
+        let Some(lock) = self.lock(&stop).await? else { return Ok(interrupted()) };
         let mut report = Report::listing();
         let done = self.check(&store, &stop, &mut report).await;
         lock.release().await;
         self.print(&report)?;
         match done {
-            Err(GapError::Stopped) => self.interrupted(),
+            Err(GapError::Stopped) => Ok(interrupted()),
             other => Ok(other.map(|()| ExitCode::SUCCESS)?),
         }
-    }
-
-    fn interrupted(&self) -> anyhow::Result<ExitCode> {
-        if !self.arguments.json {
-            screen::say("Interrupted. Run it again with the same --since: nothing is stored twice.")?;
-        }
-        Ok(ExitCode::from(EXIT_INTERRUPTED))
     }
 
     fn refuse_an_empty_window(&self) -> Result<(), clap::Error> {
@@ -234,6 +227,11 @@ impl Backfill {
             "found": found.collect::<Vec<_>>(),
         })
     }
+}
+
+fn interrupted() -> ExitCode {
+    tracing::warn!("interrupted: run it again with the same --since; nothing is stored twice");
+    ExitCode::from(EXIT_INTERRUPTED)
 }
 
 fn direction(found: &Found) -> &'static str {
