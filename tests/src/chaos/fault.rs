@@ -97,14 +97,13 @@ impl Fault {
     pub(super) fn holds(self) -> (u64, u64) {
         match self {
             Self::Kill(Target::Postgres | Target::RabbitMq) => (0, 3),
-            Self::Stop(Target::RabbitMq) => (20, 150),
-            Self::Stop(_) => (3, 60),
-            Self::Block => (5, 40),
-            Self::KillIngestWithoutRabbitMq | Self::FillDisk => (4, 15),
+            Self::Stop(_) => (3, 15),
+            Self::Block => (2, 8),
+            Self::KillIngestWithoutRabbitMq | Self::FillDisk => (3, 8),
             // Longer than a request to Kapso may take, now and then.
             Self::Stall(Link::WorkerToKapso) => (2, 14),
-            Self::Stall(_) => (3, 25),
-            Self::Cut(_) | Self::KapsoFails | Self::KapsoIsSlow => (2, 6),
+            Self::Stall(_) => (2, 8),
+            Self::Cut(_) | Self::KapsoFails | Self::KapsoIsSlow => (1, 4),
             Self::Kill(_) | Self::Terminate(_) | Self::DeleteQueue | Self::RestartEverything => (0, 0),
         }
     }

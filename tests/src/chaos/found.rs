@@ -107,11 +107,12 @@ impl Found {
 
 impl Found {
     /// Whether a message was not marked because the mark of a later one of the same webhook
-    /// covers it, and that one left.
+    /// covers it, and that one left, or waits behind a reply in doubt.
     pub(super) fn is_covered(&self, message: &str, later: Option<&[Owe]>) -> bool {
         let mark = |message: &str| self.effects.get(&(message.to_owned(), "mark_read".to_owned()));
         let left = |message: &str| {
-            self.marks.contains_key(message) || mark(message).is_some_and(|effect| effect.state == "unknown")
+            let in_doubt = |effect: &Effect| ["unknown", "pending"].contains(&effect.state.as_str());
+            self.marks.contains_key(message) || mark(message).is_some_and(in_doubt)
         };
         mark(message).is_some_and(|effect| effect.outcome.as_deref() == Some(COVERED))
             && !self.marks.contains_key(message)

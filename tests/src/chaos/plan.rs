@@ -6,6 +6,10 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 use super::fault::{Fault, Link, Target};
 
+/// One stop of the broker in so many lasts this long, in seconds.
+const LONG_STOP_EVERY: usize = 6;
+const LONG_STOP: (u64, u64) = (90, 150);
+
 /// One fault that is going to strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strike {
@@ -22,18 +26,21 @@ pub struct Strike {
 pub struct Plan(pub Vec<Strike>);
 
 impl Plan {
-    /// So many faults. All kinds come before one comes again, each time in another order.
+    /// So many faults. All kinds come before one comes again, each time in another order. `RabbitMQ` is stopped for
+    /// minutes the first time, and then once in a while.
     #[must_use]
     pub fn long(seed: u64, count: usize) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut strikes = Vec::with_capacity(count);
+        let (mut strikes, mut stops) = (Vec::with_capacity(count), 0);
         while strikes.len() < count {
             let mut bag = Fault::all();
             bag.shuffle(&mut random);
             for fault in bag {
-                let (least, most) = fault.holds();
+                let lasts = fault == Fault::Stop(Target::RabbitMq) && stops % LONG_STOP_EVERY == 0;
+                stops += usize::from(fault == Fault::Stop(Target::RabbitMq));
+                let (least, most) = if lasts { LONG_STOP } else { fault.holds() };
                 let hold = Duration::from_millis(random.random_range(least * 1000..=most * 1000));
-                let calm = Duration::from_millis(random.random_range(300..2_000));
+                let calm = Duration::from_millis(random.random_range(200..800));
                 strikes.push(Strike { fault, hold, calm });
             }
         }
@@ -88,6 +95,6 @@ mod tests {
     #[test]
     fn some_stops_of_the_broker_last_minutes() {
         let stops = Plan::long(1, 300).0.into_iter().filter(|it| it.fault == Fault::Stop(Target::RabbitMq));
-        assert!(stops.filter(|stop| stop.hold > Duration::from_secs(120)).count() >= 2);
+        assert!(stops.filter(|stop| stop.hold >= Duration::from_secs(90)).count() >= 2);
     }
 }
