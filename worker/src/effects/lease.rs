@@ -7,21 +7,19 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::{
     EffectKind, LoopGuard,
     api_key::{self, ApiKey},
+    choose::{Share, choose},
     hold::Allowed,
 };
 use crate::figures;
 
 /// How long a dispatcher has for one attempt. More than twice the time-out of a request.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
-
-/// How long the later effects of a lane wait for a reply whose outcome is not known.
-const UNKNOWN_HOLDS_SECONDS: f64 = 600.0;
 
 /// What a dispatcher asks for.
 pub(super) struct Wanted<'a> {
@@ -64,119 +62,6 @@ impl Leased {
         LEASE.saturating_sub(self.since.elapsed())
     }
 }
-
-#[derive(FromRow)]
-struct Row {
-    id: i64,
-    kind: String,
-    message_id: String,
-    kapso_message_id: Option<String>,
-    conversation_id: Option<String>,
-    phone_number_id: Option<String>,
-    recipient: Option<String>,
-    body: Option<String>,
-    attempts: i32,
-}
-
-/// How many effects of which sort a transaction may lease.
-struct Share {
-    /// In all.
-    room: i64,
-    /// Of them marks.
-    marks: i64,
-    /// Of them second attempts or later.
-    retries: i64,
-    /// Whether it is a probe.
-    probe: bool,
-}
-
-/// The condition for an effect to be next: due, the first of its kind in its lane (one that
-/// is put off is not overtaken), and nothing in flight or in doubt beside it. A mark in doubt
-/// holds nothing up: nobody waits for it, and twice is as good as once.
-///
-/// Parameters: $1, how long doubt holds a lane up; $2, whether second attempts are wanted.
-macro_rules! next {
-    () => {
-        "state = 'pending' AND lease IS NULL AND next_at <= now() AND expires_at >= now() AND ($2 OR attempts = 0)
-         AND NOT EXISTS (
-            SELECT FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
-            AND earlier.state = 'pending' AND earlier.id < effects.id)
-         AND NOT EXISTS (
-            SELECT FROM effects busy WHERE busy.lane = effects.lane AND (busy.lease IS NOT NULL OR busy.state = 'unknown')
-            AND (busy.lease IS NOT NULL
-                 OR busy.kind = 'send_text' AND busy.settled_at > now() - make_interval(secs => $1)))"
-    };
-}
-
-/// What comes first: replies. A probe is a mark if there is one, because its answer may be
-/// one that leaves it unknown. Parameter: $3, whether it is a probe.
-macro_rules! first {
-    () => {
-        "(kind = 'send_text') <> $3 DESC"
-    };
-}
-
-/// Lanes with something to do, those with a reply and those due first at the front.
-/// Locked: whoever has a lane's row chooses from it alone.
-const LOCK_LANES: &str = concat!(
-    "SELECT id FROM lanes WHERE id IN (SELECT lane FROM (
-        (SELECT lane, kind, next_at FROM effects WHERE kind = 'send_text' AND ",
-    next!(),
-    "    ORDER BY next_at LIMIT $4)
-        UNION ALL
-        (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND ",
-    next!(),
-    "    ORDER BY next_at LIMIT $5)) due
-        ORDER BY ",
-    first!(),
-    ", next_at LIMIT $4)
-     FOR UPDATE SKIP LOCKED"
-);
-
-/// The loop guard: replies that are due in a lane which has had too many lately.
-const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = now(),
-        outcome = 'loop guard: the lane has had ' || $2 || ' replies in a minute or ' || $3 || ' in an hour'
-     WHERE lane = ANY($1) AND kind = 'send_text' AND state = 'pending' AND lease IS NULL AND next_at <= now()
-     AND EXISTS (
-        SELECT FROM effects sent WHERE sent.lane = effects.lane AND sent.kind = 'send_text'
-        AND sent.state IN ('done', 'unknown') AND sent.settled_at > now() - interval '1 hour'
-        HAVING count(*) >= $3
-            OR count(*) FILTER (WHERE sent.settled_at > now() - interval '1 minute') >= $2)";
-
-/// All marks of a lane but the one of its newest message, which is the last to expire.
-const COVER_MARKS: &str = "WITH newest AS (
-        SELECT DISTINCT ON (lane) lane, id FROM effects
-        WHERE lane = ANY($1) AND kind = 'mark_read' AND state = 'pending'
-        ORDER BY lane, expires_at DESC, id DESC)
-     UPDATE effects SET state = 'discarded', settled_at = now(), outcome = 'a later message''s mark covers it'
-     FROM newest WHERE effects.lane = newest.lane AND effects.id <> newest.id
-     AND kind = 'mark_read' AND state = 'pending' AND lease IS NULL";
-
-/// The next effect of each locked lane. The lanes are looked at again, now that nobody else
-/// can choose from them.
-const LEASE_NEXT: &str = concat!(
-    "WITH head AS (
-        SELECT DISTINCT ON (lane) id, kind, attempts, next_at FROM effects WHERE lane = ANY($4) AND ",
-    next!(),
-    "   ORDER BY lane, ",
-    first!(),
-    "),
-     placed AS (
-        SELECT id, kind, attempts,
-            row_number() OVER (PARTITION BY kind ORDER BY next_at, id) AS of_its_kind,
-            row_number() OVER (PARTITION BY attempts > 0 ORDER BY next_at, id) AS of_its_sort
-        FROM head),
-     leased AS (
-        UPDATE effects SET lease = now() + make_interval(secs => $7), lease_token = $8, attempts = effects.attempts + 1
-        FROM placed WHERE effects.id = placed.id
-        AND (placed.kind = 'send_text' OR of_its_kind <= $5) AND (placed.attempts = 0 OR of_its_sort <= $6)
-        RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
-            recipient, body, effects.attempts),
-     attempted AS (
-        INSERT INTO effect_attempts (effect_id, attempt, started_at)
-        SELECT id, attempts, statement_timestamp() FROM leased)
-     SELECT * FROM leased"
-);
 
 /// Leases effects, each of another lane, as many as there is room for and the key allows.
 ///
@@ -245,40 +130,6 @@ fn share(allowed: Allowed, calls: i64, wanted: &Wanted<'_>) -> Option<Share> {
         Allowed::Probe => Some(Share { room: 1, marks: 1, retries: 1, probe: true }),
         Allowed::Calls => Some(Share { room, marks, retries: wanted.retries, probe: false }),
     }
-}
-
-async fn choose(tx: &mut PgConnection, share: &Share, wanted: &Wanted<'_>) -> sqlx::Result<Vec<Row>> {
-    let lanes: Vec<String> = sqlx::query_scalar(LOCK_LANES)
-        .bind(UNKNOWN_HOLDS_SECONDS)
-        .bind(share.retries > 0)
-        .bind(share.probe)
-        .bind(share.room)
-        .bind(share.marks)
-        .fetch_all(&mut *tx)
-        .await?;
-    if lanes.is_empty() {
-        return Ok(Vec::new());
-    }
-    sqlx::query(GUARD_LANES)
-        .bind(&lanes)
-        .bind(i64::from(wanted.guard.per_minute))
-        .bind(i64::from(wanted.guard.per_hour))
-        .execute(&mut *tx)
-        .await?;
-    if wanted.marks_cover_earlier {
-        sqlx::query(COVER_MARKS).bind(&lanes).execute(&mut *tx).await?;
-    }
-    sqlx::query_as(LEASE_NEXT)
-        .bind(UNKNOWN_HOLDS_SECONDS)
-        .bind(share.retries > 0)
-        .bind(share.probe)
-        .bind(&lanes)
-        .bind(share.marks)
-        .bind(share.retries)
-        .bind(LEASE.as_secs_f64())
-        .bind(wanted.token)
-        .fetch_all(tx)
-        .await
 }
 
 /// Gives back what a lease that was not confirmed may have taken: no request of it has left.
