@@ -9,7 +9,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test chaos fuzz lint fmt
+.PHONY: help run test chaos replies fuzz lint fmt
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -29,6 +29,13 @@ RATE ?= 50
 chaos: ## Strike the product with FAULTS=300 faults under RATE=50 webhooks a second, and look for every one of them
 	@$(call timed,build,cargo build $(LOCKED) -p ingest -p worker -p buzon-tests --bins)
 	@exec $(BIN)/buzon-chaos --faults $(FAULTS) --rate $(RATE) $(if $(SEED),--seed $(SEED))
+
+# As many by each of Kapso's two APIs, one after the other.
+QUESTIONS ?= 20000
+replies: ## Ask QUESTIONS=20000 questions of a Kapso that behaves badly, kill workers meanwhile, and count the replies
+	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
+	@$(call timed,replies,BUZON_TEST_QUESTIONS=$(QUESTIONS) $(BIN)/buzon-dev with-servers -- \
+		cargo test $(LOCKED) --workspace --test replies -- --nocapture --test-threads=1)
 
 # One target after the other, each on every core, with mutants that no run before has tried.
 MINUTES ?= 10
