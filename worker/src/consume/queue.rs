@@ -1,6 +1,9 @@
 //! One queue, consumed window by window.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
@@ -64,14 +67,30 @@ impl Queue<'_> {
         let tag = format!("{}.{}", self.name, std::process::id());
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut consumer = channel.basic_consume(self.name.into(), tag.into(), options, none).await?;
-        while let Some(window) = self.gather(&mut consumer, session).await? {
+        let mut gathered = self.gather(&mut consumer, session).await?;
+        while let Some(window) = gathered {
             let began = Instant::now();
-            if !self.store_at_last(&window, &channel, &mut met, stop).await? {
+            // The broker and our reading are at the next window while Postgres is at this one.
+            let mut next = pin!(self.gather(&mut consumer, session));
+            let mut stored = pin!(self.store_at_last(&window, &channel, &mut met, stop));
+            let mut early = None;
+            let is_stored = loop {
+                tokio::select! {
+                    biased;
+                    is_stored = &mut stored => break is_stored?,
+                    next = &mut next, if early.is_none() => early = Some(next),
+                }
+            };
+            if !is_stored {
                 return Ok(());
             }
             acknowledge(&channel, &window).await?;
             figures::window_stored(began.elapsed());
             tracing::debug!(queue = self.name, deliveries = window.len(), "stored");
+            gathered = match early {
+                Some(next) => next?,
+                None => next.await?,
+            };
         }
         Ok(())
     }
