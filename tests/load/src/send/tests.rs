@@ -39,7 +39,7 @@ async fn door(refused: u64) -> Result<SocketAddr> {
             if count == 2 && refused == 0 {
                 tokio::time::sleep(STALL).await;
             }
-            let status = if refused > 0 && count % refused == 0 { 503 } else { 200 };
+            let status = if refused > 0 && count.is_multiple_of(refused) { 503 } else { 200 };
             stream
                 .write_all(format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nok").as_bytes())
                 .await?;

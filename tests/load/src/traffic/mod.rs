@@ -125,14 +125,14 @@ impl Traffic {
     #[must_use]
     pub fn message(&self, number: u64) -> String {
         let mut name = Vec::with_capacity(48);
-        self.name_message(number / TURN, number % TURN > 0, &mut name);
+        self.name_message(number / TURN, !number.is_multiple_of(TURN), &mut name);
         String::from_utf8(name).unwrap_or_default()
     }
 
     /// Whether the webhook of this number asks for help.
     #[must_use]
     pub fn asks(&self, number: u64) -> bool {
-        number % TURN == 0 && self.turn_asks(number / TURN)
+        number.is_multiple_of(TURN) && self.turn_asks(number / TURN)
     }
 
     /// The name that the product gives the webhook of this number, and its kind.
@@ -159,7 +159,7 @@ impl Traffic {
     }
 
     fn turn_asks(&self, turn: u64) -> bool {
-        self.stream.ask_every > 0 && turn % self.stream.ask_every == 0
+        self.stream.ask_every > 0 && turn.is_multiple_of(self.stream.ask_every)
     }
 
     fn turn_is_long(&self, turn: u64) -> bool {
