@@ -9,10 +9,10 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test chaos replies fuzz lint fmt
+.PHONY: help run test chaos replies fuzz bench bench-long lint fmt
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: ## Run the whole product on this machine (Ctrl-C stops it), with a simulated Kapso unless a token is set
 	@$(call timed,build,cargo build $(LOCKED) -p ingest -p worker -p kapso-sim -p buzon-tests --bins)
@@ -42,6 +42,17 @@ MINUTES ?= 10
 fuzz: ## Try mutants of the examples on every parser, MINUTES=10 for each of the five
 	@$(call timed,fuzz,BUZON_FUZZ_MINUTES=$(MINUTES) cargo test $(LOCKED) -p ingest -p worker --no-fail-fast --lib --test decode \
 		-- fuzz:: --nocapture --test-threads=1)
+
+# How fast it is, against what the machine could do; the results go to docs/PERFORMANCE.md. The machine must be quiet:
+# its load average is noted beside them. `make bench ONLY=door` measures one scenario.
+bench: ## Measure everything against the raw limits of this machine, or ONLY=door (drain, spool, …)
+	@$(BENCH)
+
+bench-long: ## The same for hours: long runs, growth, an hour of endurance
+	@$(BENCH) --long
+
+BENCH = cargo build --release $(LOCKED) -p ingest -p worker -p load --bins \
+	&& exec $(or $(CARGO_TARGET_DIR),target)/release/buzon-load bench $(if $(ONLY),--only $(ONLY))
 
 lint: ## Check formatting and lints, warnings denied
 	@$(call timed,fmt,cargo fmt --all --check)
