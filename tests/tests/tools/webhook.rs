@@ -16,6 +16,9 @@ const SETTINGS: [&str; 5] = [
     "BUZON_PUBLIC_URL",
 ];
 
+/// What nobody may read but Kapso.
+const REGISTERED: &str = "s3cret-to-be-registered";
+
 impl Scene {
     async fn beside_a_platform() -> Result<Self> {
         let mut scene = Self::new().await?;
@@ -102,21 +105,20 @@ async fn status_says_what_is_wrong_and_what_mends_it() -> Result<()> {
 #[tokio::test]
 async fn registered_twice_it_is_registered_once() -> Result<()> {
     let mut scene = Scene::beside_a_platform().await?;
-    scene.stage.set("KAPSO_WEBHOOK_SECRET", "registered");
+    scene.stage.set("KAPSO_WEBHOOK_SECRET", REGISTERED);
     scene.sim.clear_webhook_url();
     scene.webhook(&["register", "--dry-run"]).await?.fine()?;
     ensure!(scene.writes().is_empty(), "a dry run wrote: {:?}", scene.writes());
     for _ in 0..2 {
         let said = scene.webhook(&["register"]).await?.fine()?;
-        ensure!(!format!("{said:?}").contains("registered\""), "{said:?}");
-        ensure!(!said.out.contains("registered,") && !said.err.contains("KAPSO_API_TOKEN"), "{said:?}");
+        ensure!(!format!("{said:?}").contains(REGISTERED), "{said:?}");
     }
     let found = scene.registered().await?;
     ensure!(found.len() == 1 && found[0]["url"] == scene.stage.webhook_url(), "{found:?}");
     ensure!(found[0]["events"].as_array().is_some_and(|events| events.len() == 11), "{found:?}");
     let secrets: Vec<_> =
         scene.writes().iter().map(|call| call.body["whatsapp_webhook"]["secret_key"].clone()).collect();
-    ensure!(secrets == ["registered", "registered"], "{secrets:?}");
+    ensure!(secrets == [REGISTERED, REGISTERED], "{secrets:?}");
     scene.webhook(&["status"]).await?.fine()?;
 
     // It is what opens the door, and a test event comes through.

@@ -39,8 +39,8 @@ pub struct AlarmSettings {
     pub repeat: Option<Duration>,
     /// Where the queue is.
     pub(super) broker: Broker,
-    /// Whom our webhook is registered with.
-    pub(super) platform: Url,
+    /// Whom our webhook is registered with; none where that is not Kapso, and nobody says who.
+    pub(super) platform: Option<Url>,
     /// How it is asked, and how effects call.
     pub(super) api: Api,
     /// Our number, beside those that we have seen.
@@ -63,6 +63,8 @@ impl AlarmSettings {
         };
         let backlog: u32 =
             settings.parsed("BUZON_ALARM_BACKLOG", BACKLOG, "a number of webhooks; 0 is never")?;
+        let api = Api::read(settings)?;
+        let is_said = is_at_kapso(&api.base) || settings.text("KAPSO_PLATFORM_URL").is_some();
         Ok(Self {
             every: period("BUZON_ALARM_CHECK_SECONDS", CHECK_SECONDS, 1, "a number of seconds; 0 is never")?,
             webhook_every: period(
@@ -76,11 +78,33 @@ impl AlarmSettings {
             receiver: Receiver::read(settings)?,
             repeat: alarm::repeat(settings)?,
             broker: Broker::from_settings(settings, "buzon-worker-alarms")?,
-            platform: platform_url(settings)?,
-            api: Api::read(settings)?,
+            platform: is_said.then_some(platform_url(settings)?),
+            api,
             phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
             public: PublicUrl::read(settings)?,
             secrets: webhook_secrets(settings)?,
         })
+    }
+}
+
+/// Whether an address is one of Kapso's. Where effects go elsewhere (a simulator, a gateway), its
+/// token is not taken to Kapso unasked.
+fn is_at_kapso(base: &Url) -> bool {
+    base.host_str().is_some_and(|host| host == "kapso.ai" || host.ends_with(".kapso.ai"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kapsos_addresses_are_told_from_others() {
+        let is = |base: &str| Url::parse(base).is_ok_and(|base| is_at_kapso(&base));
+        assert!(is("https://app.kapso.ai/api/v1") && is("https://api.kapso.ai/meta/whatsapp/v24.0"));
+        assert!(
+            !is("http://127.0.0.1:8080/api/v1")
+                && !is("https://notkapso.ai/")
+                && !is("https://kapso.ai.example/")
+        );
     }
 }

@@ -56,6 +56,9 @@ pub(super) async fn note(pool: &PgPool, alarm: Alarm, verdict: &Verdict) -> sqlx
             .fetch_optional(&mut *tx)
             .await?;
     let Some(row) = row else { return Ok(Change::Nothing) };
+    if *verdict == Verdict::Fine && !row.is_raised() {
+        return Ok(Change::Nothing);
+    }
     let (change, next) = row.after(verdict);
     sqlx::query(
         "UPDATE alarms SET raised_at = $2, resolved_at = $3, logged_at = $4, next_tell_at = $5, told = $6,

@@ -33,7 +33,8 @@ struct Watch<'a> {
 pub(super) async fn run(settings: &AlarmSettings, pool: PgPool, stop: CancellationToken) {
     let Some(every) = settings.every else { return stop.cancelled().await };
     let token = settings.api.token.as_ref();
-    let platform = token.and_then(|token| Platform::new(settings.platform.clone(), token).ok());
+    let platform = token.zip(settings.platform.clone());
+    let platform = platform.and_then(|(token, base)| Platform::new(base, token).ok());
     let client = token.and_then(|token| Client::new(settings.api.base.clone(), token).ok());
     let key_id = client.map(|client| client.key_id().to_owned());
     let mut watch = Watch { settings, pool: &pool, platform, key_id, nag: Nag::default() };

@@ -121,12 +121,12 @@ fn of_ours(our: &Webhook, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
         findings.push(Finding { is_paused: true, ..Finding::new(Severity::Broken, what, remedy) });
     }
     let shown = our.secret_key.as_ref().filter(|_| !wanted.secrets.is_empty());
+    // No more than a flaw: nobody documents that what is shown is the secret as it is. Where it
+    // is another, ingest sees the signatures fail.
     if shown.is_some_and(|secret| wanted.secrets.iter().all(|ours| ours.expose() != secret.expose())) {
-        let what =
-            "the webhook is signed with a secret that is not in KAPSO_WEBHOOK_SECRET: every one is refused";
         findings.push(Finding::new(
-            Severity::Broken,
-            what,
+            Severity::Flaw,
+            "the webhook's secret, as Kapso shows it, is not in KAPSO_WEBHOOK_SECRET: what is signed with it is refused",
             format!("set KAPSO_WEBHOOK_SECRET to the webhook's secret and restart ingest, or: {REGISTER}"),
         ));
     }

@@ -51,7 +51,7 @@ impl Webhook {
             max_buffer_size: item.get("max_buffer_size").and_then(Value::as_u64),
             inactivity_minutes: item.get("inactivity_minutes").and_then(Value::as_u64),
             phone_number_id: text(item, "phone_number_id"),
-            secret_key: text(item, "secret_key").as_deref().map(Secret::new),
+            secret_key: text(item, "secret_key").filter(|key| !is_masked(key)).as_deref().map(Secret::new),
             updated_at: instant(item, "updated_at"),
         })
     }
@@ -91,6 +91,11 @@ impl WebhookChange<'_> {
     }
 }
 
+/// Whether a secret is shown in part.
+fn is_masked(secret: &str) -> bool {
+    secret.contains(['*', '•', '…'])
+}
+
 /// A text that is there and not empty; a number is one, too.
 pub(super) fn text(item: &Value, name: &str) -> Option<String> {
     match item.get(name)? {
@@ -121,6 +126,8 @@ mod tests {
     fn a_secret_is_read_and_not_shown() {
         let shown = format!("{:?}", Webhook::read(&json!({ "id": "w", "secret_key": "s3cret" })));
         assert!(shown.contains("secret_key: Some") && !shown.contains("s3cret"), "{shown}");
+        let masked = Webhook::read(&json!({ "id": "w", "secret_key": "wh_sec_***" }));
+        assert!(masked.is_some_and(|webhook| webhook.secret_key.is_none()));
     }
 
     #[test]

@@ -55,8 +55,8 @@ fn each_bad_state_is_told() {
         (vec![Webhook { active: Some(false), ..our() }], Severity::Broken, "the webhook is paused"),
         (
             vec![Webhook { secret_key: Some(Secret::new("x")), ..our() }],
-            Severity::Broken,
-            "the webhook is signed",
+            Severity::Flaw,
+            "the webhook's secret",
         ),
         (vec![without("whatsapp.message.received")], Severity::Broken, "the webhook is not subscribed to"),
         (vec![without("whatsapp.message.read")], Severity::Flaw, "the webhook is not subscribed to"),
