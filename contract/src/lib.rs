@@ -4,11 +4,12 @@
 //! crosses the broker and the [`kind`] it is routed by, the [`signature`] that lets a
 //! webhook in, the [`topology`] of exchanges and queues, and how a process of ours
 //! reads its [`settings`], reaches the [`broker`], reports ([`telemetry`], and of what lasts
-//! with a [`nag`]), says how it is ([`health`]) and stops ([`lifecycle`]).
+//! with a [`nag`]), raises an [`alarm`], says how it is ([`health`]) and stops ([`lifecycle`]).
 //!
 //! Architecture invariant: this crate knows no payload. What a webhook *means* is the
 //! worker's business alone.
 
+pub mod alarm;
 pub mod broker;
 pub mod envelope;
 pub mod health;

@@ -16,6 +16,7 @@
 //! leaves only after the broker's confirm or the spool's sync; nothing but [`publish`] holds an
 //! AMQP channel.
 
+pub mod alarms;
 pub mod door;
 pub mod figures;
 pub mod keep;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alarms::{Alarms, Signatures},
     door::{self, Door},
     figures::Figures,
     keep, publish,
@@ -49,10 +50,17 @@ pub async fn run(settings: IngestSettings) -> anyhow::Result<()> {
     let admin = health::serve(metrics_listener, health.clone(), rendered)?;
     let admin_handle = admin.handle();
     let admin = tokio::spawn(admin);
-    spool.0.watch(settings.spool.alarm_age, health.clone());
+    let alarms = Alarms::new();
+    if let Some(receiver) = settings.receiver {
+        tokio::spawn(alarms.clone().tell(receiver, settings.repeat));
+    }
+    let signatures = Signatures::new(alarms.clone());
+    tokio::spawn(signatures.clone().forget());
+    spool.0.watch(settings.spool.alarm_age, health.clone(), alarms);
     let (publisher, owner) = publish::start(settings.broker, health.clone(), figures.clone(), stop.clone());
     let (keeper, draining) = keep::start(publisher, spool, figures.clone());
-    let door = Door::new(settings.keys, settings.verify_token.as_ref(), settings.limits, keeper, figures);
+    let token = settings.verify_token.as_ref();
+    let door = Door::new(settings.keys, token, settings.limits, keeper, figures, signatures);
     let requests = settings.shutdown_deadline.saturating_sub(PUBLISHER_SHARE);
     let door = server(listener, web::Data::new(door), health, stop.clone(), requests)?;
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use contract::{
+    alarm::{self, Receiver},
     broker::Broker,
     settings::{Environment, Secret, Settings, SettingsError},
     signature::Keys,
@@ -49,6 +50,10 @@ pub struct IngestSettings {
     pub limits: Limits,
     /// Where webhooks wait for the broker.
     pub spool: spool::Limits,
+    /// Who is told of alarms (`BUZON_ALERT_URL`).
+    pub receiver: Option<Receiver>,
+    /// How often what lasts is told again (`BUZON_ALERT_REPEAT_MINUTES`); none: never.
+    pub repeat: Option<Duration>,
     /// How long a stop may take (`BUZON_SHUTDOWN_DEADLINE_MS`).
     pub shutdown_deadline: Duration,
 }
@@ -82,6 +87,8 @@ impl IngestSettings {
             keys: keys(settings)?,
             verify_token: settings.secret("KAPSO_META_VERIFY_TOKEN")?,
             spool: spool(settings, &limits)?,
+            receiver: Receiver::read(settings)?,
+            repeat: alarm::repeat(settings)?,
             limits,
             shutdown_deadline: milliseconds(settings, "BUZON_SHUTDOWN_DEADLINE_MS", SHUTDOWN_DEADLINE_MS)?,
         })

@@ -3,8 +3,10 @@
 //! In the order in which data walks through it: [`consume`] takes deliveries, [`store`]
 //! runs the one transaction that archives ([`archive`]), decodes ([`decode`]), projects
 //! ([`project`]) and owes ([`effects`]); beside it the dispatcher of [`effects`] calls
-//! [`kapso`], and [`gaps`] asks it for what never reached us.
+//! [`kapso`], [`gaps`] asks it for what never reached us, [`webhooks`] looks after how it is
+//! told of us, and [`alarms`] call a person.
 
+pub mod alarms;
 pub mod archive;
 pub mod consume;
 pub mod decode;
@@ -25,3 +27,4 @@ pub mod settings;
 pub mod store;
 pub mod tools;
 pub mod wake;
+pub mod webhooks;

@@ -32,6 +32,9 @@ enum Command {
     Replay(tools::replay::Arguments),
     /// Ask Kapso for messages that never reached us, and store them; nobody is answered
     Backfill(tools::backfill::Arguments),
+    /// See, register, test and resume our webhook at Kapso
+    #[command(subcommand)]
+    Webhook(tools::webhook::Command),
     /// Ask the worker on this machine whether it is ready; exit 0 if so
     Healthcheck,
 }
@@ -87,6 +90,10 @@ fn start(command: Command) -> Result<anyhow::Result<ExitCode>, SettingsError> {
         Command::Backfill(arguments) => {
             let backfill = tools::backfill::Backfill::read(arguments, &settings)?;
             block_on(backfill.run())
+        }
+        Command::Webhook(command) => {
+            let webhook = tools::webhook::Webhook::read(command, &settings)?;
+            block_on(webhook.run())
         }
         Command::Healthcheck => {
             let checked = health::check(settings::metrics_addr(&settings)?);

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    alarms,
     archive::slow_lane,
     consume::{self, Consumer},
     effects::dispatcher,
@@ -72,6 +73,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     tasks.spawn(slow_lane::run(store.clone(), outages, stop.clone()).map(Ok));
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
     tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
+    tasks.spawn(alarms::run(settings.alarms, pool.clone(), stop.clone()).map(Ok));
     if let Some(client) = client {
         tasks.spawn(dispatcher::run(store, client, settings.api.calls_a_minute, stop.clone()).map(Ok));
     }

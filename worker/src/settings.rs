@@ -14,7 +14,10 @@ use contract::{
 use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{consume, effects::Policy, gaps::GapSettings, kapso::ApiStyle, rules_file::RulesFile};
+use crate::{
+    alarms::AlarmSettings, consume, effects::Policy, gaps::GapSettings, kapso::ApiStyle,
+    rules_file::RulesFile,
+};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
@@ -51,6 +54,8 @@ pub struct RunSettings {
     pub rules: RulesFile,
     /// How gaps are looked for.
     pub gaps: GapSettings,
+    /// When a person is called, and how.
+    pub alarms: AlarmSettings,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
     pub log_unmasked: bool,
     /// Where health and figures are served.
@@ -120,6 +125,7 @@ impl RunSettings {
             policy: policy(settings)?,
             rules: RulesFile::read(settings)?,
             gaps: GapSettings::read(settings)?,
+            alarms: AlarmSettings::read(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,
             shutdown_deadline: Duration::from_millis(settings.parsed(
@@ -140,15 +146,21 @@ impl Api {
         const VARIABLE: &str = "KAPSO_API_BASE_URL";
         const EXPECTED: &str = "an address such as https://app.kapso.ai/api/v1";
         let text = settings.text(VARIABLE).unwrap_or_else(|| API_BASE.to_owned());
-        let malformed = || SettingsError::new(VARIABLE, "is malformed", format!("give {EXPECTED}"));
-        let base = Url::parse(&text).map_err(|_| malformed())?;
-        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            return Err(malformed());
-        }
+        let base = http_address(VARIABLE, &text, EXPECTED)?;
         let calls_a_minute =
             settings.parsed("BUZON_API_CALLS_A_MINUTE", CALLS_A_MINUTE, "a number of calls, at least 1")?;
         Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)?, calls_a_minute })
     }
+}
+
+/// An address of HTTP. Its text is never shown: it can hold a password.
+pub(crate) fn http_address(variable: &str, text: &str, expected: &str) -> Result<Url, SettingsError> {
+    let malformed = || SettingsError::new(variable, "is malformed", format!("give {expected}"));
+    let url = Url::parse(text).map_err(|_| malformed())?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(malformed());
+    }
+    Ok(url)
 }
 
 /// Reads what decides about effects.
@@ -171,7 +183,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
 }
 
 /// Reads `KAPSO_API_TOKEN`: it must fit into a request's header.
-fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
+pub(crate) fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
     const VARIABLE: &str = "KAPSO_API_TOKEN";
     let token = settings.secret(VARIABLE)?;
     match &token {
@@ -182,6 +194,16 @@ fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
         )),
         _ => Ok(token),
     }
+}
+
+/// Reads the secrets of webhooks that ingest takes: `KAPSO_WEBHOOK_SECRET`, then those of
+/// `KAPSO_WEBHOOK_SECRETS`.
+pub(crate) fn webhook_secrets(settings: &Settings) -> Result<Vec<Secret>, SettingsError> {
+    let mut secrets: Vec<_> = settings.secret("KAPSO_WEBHOOK_SECRET")?.into_iter().collect();
+    if let Some(more) = settings.secret("KAPSO_WEBHOOK_SECRETS")? {
+        secrets.extend(more.expose().split_whitespace().map(Secret::new));
+    }
+    Ok(secrets)
 }
 
 /// Reads `DATABASE_URL`. Its text is never shown: it can hold a password.

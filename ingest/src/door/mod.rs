@@ -29,6 +29,7 @@ use self::{
     refusal::Refusal,
 };
 use crate::{
+    alarms::Signatures,
     figures::Figures,
     keep::{Keeper, Kept},
     settings::Limits,
@@ -40,6 +41,9 @@ pub const PATH: &str = "/api/whatsapp/webhook";
 /// The header that names the event of a webhook whose body does not.
 const EVENT_HEADER: &str = "x-webhook-event";
 
+/// The header that all of Kapso's webhooks have. Anybody can write it: a hint.
+const KAPSO_HEADER: &str = "x-idempotency-key";
+
 /// All that a request needs.
 pub struct Door {
     keys: Keys,
@@ -48,20 +52,23 @@ pub struct Door {
     budget: Budget,
     keeper: Keeper,
     figures: Figures,
+    signatures: Signatures,
 }
 
 impl Door {
     /// A door that these secrets open and that hands to this keeper.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         keys: Keys,
         verify_token: Option<&Secret>,
         limits: Limits,
         keeper: Keeper,
         figures: Figures,
+        signatures: Signatures,
     ) -> Self {
         let budget = Budget::new(limits.inflight_bytes, figures.body_bytes());
-        Self { keys, verify_token: verify_token.map(VerifyToken::new), limits, budget, keeper, figures }
+        let verify_token = verify_token.map(VerifyToken::new);
+        Self { keys, verify_token, limits, budget, keeper, figures, signatures }
     }
 }
 
@@ -121,6 +128,20 @@ async fn admit(
 
 /// Authenticates a body and notes how that went.
 fn verify(
+    request: &HttpRequest,
+    body: bytes::Bytes,
+    door: &Door,
+    record: &mut Record,
+) -> Result<Verified, Refused> {
+    let verified = check(request, body, door, record);
+    match &verified {
+        Ok(_) => door.signatures.valid(),
+        Err(why) => door.signatures.refused(*why, request.headers().contains_key(KAPSO_HEADER)),
+    }
+    verified
+}
+
+fn check(
     request: &HttpRequest,
     body: bytes::Bytes,
     door: &Door,

@@ -14,7 +14,7 @@ use actix_web::{
 use contract::signature::sign;
 
 use super::*;
-use crate::{keep, publish::Unconfirmed, spool::NotStored};
+use crate::{alarms::Alarms, keep, publish::Unconfirmed, spool::NotStored};
 
 const SECRET: &str = "s3cret";
 const BODY: &str = r#"{"event_type":"message.received"}"#;
@@ -24,7 +24,15 @@ fn door(secrets: &[&str], outcome: Result<(), Unconfirmed>) -> Data<Door> {
     let secrets: Vec<_> = secrets.iter().copied().map(Secret::new).collect();
     let keeper = keep::always(outcome, outcome.map_err(|_| NotStored::Full));
     let token = Secret::new("token");
-    Data::new(Door::new(Keys::new(&secrets, None), Some(&token), LIMITS, keeper, Figures::register()))
+    let signatures = Signatures::new(Alarms::new());
+    Data::new(Door::new(
+        Keys::new(&secrets, None),
+        Some(&token),
+        LIMITS,
+        keeper,
+        Figures::register(),
+        signatures,
+    ))
 }
 
 async fn call(door: &Data<Door>, request: TestRequest) -> ServiceResponse {

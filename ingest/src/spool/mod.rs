@@ -36,7 +36,7 @@ use self::{
     stock::{Segment, Stock},
     writer::{Job, Store, Writer},
 };
-use crate::figures::Figures;
+use crate::{alarms::Alarms, figures::Figures};
 
 /// The name of the spool in the process's health.
 pub const HEALTH_PART: &str = "spool";
@@ -112,10 +112,10 @@ impl Spool {
         Ok((Self { jobs, stock, figures }, source))
     }
 
-    /// Keeps figures and health up to date, in a task that ends with the runtime.
-    pub(crate) fn watch(&self, alarm_age: Duration, health: Health) {
+    /// Keeps figures, health and alarms up to date, in a task that ends with the runtime.
+    pub(crate) fn watch(&self, alarm_age: Duration, health: Health, alarms: Alarms) {
         let (stock, jobs) = (Arc::clone(&self.stock), self.jobs.clone());
-        tokio::spawn(watch::watch(stock, jobs, alarm_age, health, self.figures.clone()));
+        tokio::spawn(watch::watch(stock, jobs, alarm_age, health, self.figures.clone(), alarms));
     }
 
     /// Stores a webhook, and comes back when it is on the disk for good.

@@ -1,11 +1,8 @@
-//! Tells how full the spool is: in figures, in readiness, and in an alarm when it is old.
+//! Tells how full the spool is: in figures, in readiness, and in alarms when it is old or fills.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use contract::{health::Health, nag::Nag};
+use contract::health::Health;
 use time::OffsetDateTime;
 use tokio::{
     sync::mpsc,
@@ -17,10 +14,19 @@ use super::{
     stock::{Level, Stock},
     writer::Job,
 };
-use crate::figures::Figures;
+use crate::{
+    alarms::{Alarm, Alarms},
+    figures::Figures,
+};
 
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// From here on the spool is filling: there is as much time left as it took so far.
+const FILLING_PERCENT: u64 = 50;
+
+/// Below that it is not any more.
+const FINE_PERCENT: u64 = 40;
 
 /// Looks for ever.
 pub(super) async fn watch(
@@ -29,8 +35,8 @@ pub(super) async fn watch(
     alarm_age: Duration,
     health: Health,
     figures: Figures,
+    alarms: Alarms,
 ) {
-    let mut nag = Nag::default();
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -47,13 +53,24 @@ pub(super) async fn watch(
                 let _ = jobs.try_send(Job::TryOut);
             }
         }
-        if age > alarm_age && nag.is_due("old", Instant::now()) {
-            tracing::error!(
-                spool.webhooks = level.webhooks,
-                spool.bytes = level.bytes,
-                spool.oldest_seconds = age.as_secs(),
-                "webhooks wait in the spool for long: RabbitMQ does not take them"
+        if age > alarm_age {
+            let text = format!(
+                "webhooks wait in the spool for long: RabbitMQ does not take them ({}); the log says why",
+                described(&level, age)
             );
+            alarms.raise(Alarm::SpoolOld, text);
+        } else {
+            alarms.resolve(Alarm::SpoolOld);
+        }
+        let percent = percent(&level);
+        if percent >= FILLING_PERCENT {
+            let text = format!(
+                "the spool is {percent} % full, and what does not fit is refused: bring RabbitMQ back, or raise \
+                 BUZON_SPOOL_MAX_BYTES"
+            );
+            alarms.raise(Alarm::SpoolFilling, text);
+        } else if percent < FINE_PERCENT {
+            alarms.resolve(Alarm::SpoolFilling);
         }
     }
 }
@@ -66,9 +83,12 @@ fn age(level: &Level) -> Duration {
 
 /// Such as `3 webhooks, 12 % full, oldest 40 s`.
 fn described(level: &Level, age: Duration) -> String {
-    let percent = level.bytes.saturating_mul(100).div_ceil(level.max_bytes.max(1));
     match level.webhooks {
         0 if level.bytes == 0 => "empty".to_owned(),
-        webhooks => format!("{webhooks} webhooks, {percent} % full, oldest {} s", age.as_secs()),
+        webhooks => format!("{webhooks} webhooks, {} % full, oldest {} s", percent(level), age.as_secs()),
     }
+}
+
+fn percent(level: &Level) -> u64 {
+    level.bytes.saturating_mul(100).div_ceil(level.max_bytes.max(1))
 }

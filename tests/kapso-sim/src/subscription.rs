@@ -20,18 +20,26 @@ const KNOWN: [&str; 11] = [
     "whatsapp.meta_business_agent.handover",
 ];
 
-/// A registered webhook. Kapso lets a number have several; this one has one.
+/// A registered webhook. A number can have several: the first is the one that this simulator
+/// pauses and that its settings are of, all others are told the same beside it.
 #[derive(Clone)]
 pub(crate) struct Subscription {
-    id: String,
+    pub(crate) id: String,
     pub(crate) url: Option<String>,
     pub(crate) dialect: Dialect,
     pub(crate) secret: Option<String>,
     pub(crate) buffering: Buffering,
     /// None: everything, as long as nobody has registered anything.
     events: Option<Vec<String>>,
+    /// Of all but the first, which the breaker pauses.
+    pub(crate) active: bool,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
+}
+
+/// Whether a number's webhook can be registered for `kind`.
+pub(crate) fn is_known(kind: &str) -> bool {
+    KNOWN.contains(&kind)
 }
 
 impl Subscription {
@@ -44,6 +52,7 @@ impl Subscription {
             secret: config.webhook_secret.clone(),
             buffering: config.buffering,
             events: None,
+            active: true,
             created_at: now,
             updated_at: now,
         }
@@ -52,6 +61,11 @@ impl Subscription {
     /// Whether this is the id of a webhook that exists.
     pub(crate) fn is(&self, id: &str) -> bool {
         self.url.is_some() && self.id == id
+    }
+
+    /// Notes that something about it changed: Kapso has paused it.
+    pub(crate) fn touch(&mut self) {
+        self.updated_at = clock::now();
     }
 
     /// Whether it is told of `kind`. Only Kapso's own kinds can be chosen: Meta's body comes whole, the guide's always.
@@ -81,20 +95,22 @@ impl Subscription {
         })
     }
 
-    /// A new registration takes the place of the old one.
-    pub(crate) fn register(&mut self, change: Change) {
+    /// A new registration.
+    pub(crate) fn registered(change: Change) -> Self {
         let now = clock::now();
-        *self = Self {
+        let mut new = Self {
             id: ids::uuid(),
             url: None,
             dialect: Dialect::V2,
             secret: Some(hex::encode(ids::uuid())),
             buffering: Buffering::default(),
             events: Some(Vec::new()),
+            active: true,
             created_at: now,
             updated_at: now,
         };
-        self.change(change);
+        new.change(change);
+        new
     }
 
     pub(crate) fn change(&mut self, change: Change) {
@@ -102,6 +118,7 @@ impl Subscription {
         self.url = change.url.or(self.url.take());
         self.secret = change.secret.or(self.secret.take());
         self.events = change.events.or(self.events.take());
+        self.active = change.active.unwrap_or(self.active);
         self.buffering.window = change.buffer_window.unwrap_or(self.buffering.window);
         self.buffering.max_size = change.max_buffer_size.unwrap_or(self.buffering.max_size);
         self.updated_at = clock::now();

@@ -32,6 +32,8 @@ pub(crate) struct World {
     /// Webhooks outlive the request that caused them, so they run where the simulator was started.
     runtime: Handle,
     subscription: Mutex<Subscription>,
+    /// The number's webhooks beside the first.
+    others: Mutex<Vec<Subscription>>,
     store: Mutex<Store>,
     calls: Mutex<Calls>,
     plan: Mutex<Plan>,
@@ -60,6 +62,7 @@ impl World {
             rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            others: Mutex::default(),
             store: Mutex::default(),
             calls: Mutex::default(),
             plan: Mutex::default(),
@@ -104,6 +107,10 @@ impl World {
 
     pub(crate) fn subscription(&self) -> MutexGuard<'_, Subscription> {
         held(&self.subscription)
+    }
+
+    pub(crate) fn others(&self) -> MutexGuard<'_, Vec<Subscription>> {
+        held(&self.others)
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {

@@ -7,6 +7,7 @@ mod preview;
 mod rebuild;
 mod replay;
 mod scene;
+mod webhook;
 
 #[path = "../any_order/state.rs"]
 #[expect(dead_code, reason = "the permutations look at more of it")]

@@ -17,7 +17,7 @@ mod history;
 mod known;
 mod listed;
 mod lock;
-mod numbers;
+pub(crate) mod numbers;
 mod report;
 mod settings;
 mod walk;

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 /// All of them, as Meta names them. Every conversation and every lane of a number names it;
 /// the messages do too, and are too many to be asked.
-pub(super) async fn ours(pool: &PgPool, configured: Option<&str>) -> sqlx::Result<BTreeSet<String>> {
+pub(crate) async fn ours(pool: &PgPool, configured: Option<&str>) -> sqlx::Result<BTreeSet<String>> {
     let seen: Vec<String> = sqlx::query_scalar(
         "SELECT phone_number_id FROM conversations WHERE phone_number_id IS NOT NULL
          UNION SELECT phone_number_id FROM lanes WHERE phone_number_id IS NOT NULL",

@@ -7,6 +7,7 @@ pub mod migrate;
 pub mod replay;
 pub mod screen;
 pub mod table;
+pub mod webhook;
 pub mod when;
 
 /// The exit code of what Ctrl-C or SIGTERM ended, as a shell would report the first: 128 + SIGINT.

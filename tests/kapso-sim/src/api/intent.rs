@@ -32,6 +32,8 @@ pub(super) enum Intent {
     SetEnded { conversation: String, ended: bool },
     /// Register, change or remove the number's webhook.
     Webhook(WebhookChange),
+    /// Send a test event by the webhook of this id.
+    Test { webhook: String, kind: String },
     /// Read something: the answer is already there.
     Read(Reply),
 }
@@ -72,9 +74,13 @@ impl Intent {
             Route::ProxyConversations(number) => {
                 list::proxy_conversations(world, number, query).map(Self::Read)
             }
-            Route::PlatformWebhooks => platform::webhooks(world, query).map(Self::Read),
+            Route::PlatformWebhooks(number) => {
+                platform::webhooks(world, number.as_deref(), query).map(Self::Read)
+            }
+            Route::PlatformHealth(number) => platform::health(world, number).map(Self::Read),
+            Route::TestWebhook(id) => platform::test(world, id, query),
             Route::PlatformWebhook(id) => platform::webhook(world, id).map(Self::Read),
-            Route::CreateWebhook => platform::create(body),
+            Route::CreateWebhook(number) => platform::create(world, number.as_deref(), body),
             Route::UpdateWebhook(id) => platform::update(world, id, body),
             Route::DeleteWebhook(id) => platform::delete(world, id),
             Route::PlatformDeliveries => platform::deliveries(world, query).map(Self::Read),
@@ -88,7 +94,7 @@ impl Intent {
         match self {
             Self::Send { .. } => Action::Send,
             Self::Mark { .. } => Action::Mark,
-            Self::SetEnded { .. } | Self::Webhook(_) => Action::Other,
+            Self::SetEnded { .. } | Self::Webhook(_) | Self::Test { .. } => Action::Other,
             Self::Read(_) => Action::List,
         }
     }
@@ -110,7 +116,7 @@ impl Intent {
                 names.push(message.clone());
                 store.message(message).map(|message| &message.conversation)
             }
-            Self::Webhook(_) | Self::Read(_) => None,
+            Self::Webhook(_) | Self::Test { .. } | Self::Read(_) => None,
         };
         if let Some(conversation) = conversation {
             names.push(conversation.id.clone());
@@ -126,6 +132,7 @@ impl Intent {
             Self::Mark { message, typing, style } => mark(world, call, message, typing, style),
             Self::SetEnded { conversation, ended } => set_ended(world, &conversation, ended),
             Self::Webhook(change) => platform::apply(world, change),
+            Self::Test { webhook, kind } => platform::send_test(world, &webhook, &kind),
             Self::Read(reply) => reply,
         }
     }

@@ -1,44 +1,51 @@
-//! The platform API: the number's webhook and its deliveries, numbers, and messages in Kapso v2's shape.
+//! The platform API: the number's webhooks and their deliveries, numbers, and messages in Kapso v2's shape.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{intent::Intent, list};
+use super::{intent::Intent, list, proxy};
 use crate::{
-    delivery::{Delivery, DeliveryState},
-    dialect,
+    clock,
+    delivery::{self, Delivery, DeliveryState, Parcel},
+    dialect::{self, Dialect, Webhook},
+    ids,
     reply::Reply,
-    subscription::Change,
+    subscription::{self, Change, Subscription},
     world::World,
 };
 
-/// What a call does to the number's webhook.
+/// What a call does to the number's webhooks.
 #[derive(Debug)]
 pub(super) enum WebhookChange {
     /// Registers one.
     Create(Change),
-    /// Changes it.
-    Update(Change),
+    /// Changes the one of this id.
+    Update(String, Change),
     /// Removes it.
-    Delete,
+    Delete(String),
 }
 
-pub(super) fn webhooks(world: &World, query: &HashMap<String, String>) -> Result<Reply, Reply> {
-    let url = world.webhook_url();
-    let active = !world.breaker().is_open();
-    let wanted =
-        url.as_ref().is_some_and(|url| query.get("url_contains").is_none_or(|part| url.contains(part)))
-            && query.get("active").is_none_or(|wanted| *wanted == active.to_string());
-    list::page(wanted.then(|| show(world)).into_iter().collect(), query)
+pub(super) fn webhooks(
+    world: &World,
+    number: Option<&str>,
+    query: &HashMap<String, String>,
+) -> Result<Reply, Reply> {
+    number.map_or(Ok(()), |number| proxy::known_number(world, number))?;
+    let wanted = |webhook: &Value| {
+        let url = webhook["url"].as_str().unwrap_or_default();
+        query.get("url_contains").is_none_or(|part| url.contains(part))
+            && query.get("active").is_none_or(|wanted| *wanted == webhook["active"].to_string())
+    };
+    list::page(all(world).into_iter().filter(wanted).collect(), query)
 }
 
 pub(super) fn webhook(world: &World, id: &str) -> Result<Reply, Reply> {
-    known(world, id)?;
-    Ok(Reply::json(200, json!({ "data": show(world) })))
+    Ok(Reply::json(200, json!({ "data": known(world, id)? })))
 }
 
-pub(super) fn create(body: &Value) -> Result<Intent, Reply> {
+pub(super) fn create(world: &World, number: Option<&str>, body: &Value) -> Result<Intent, Reply> {
+    number.map_or(Ok(()), |number| proxy::known_number(world, number))?;
     let change = read(body)?;
     if !change.has_url() {
         return Err(Reply::kapso(422, "Url is invalid"));
@@ -48,56 +55,111 @@ pub(super) fn create(body: &Value) -> Result<Intent, Reply> {
 
 pub(super) fn update(world: &World, id: &str, body: &Value) -> Result<Intent, Reply> {
     known(world, id)?;
-    Ok(Intent::Webhook(WebhookChange::Update(read(body)?)))
+    Ok(Intent::Webhook(WebhookChange::Update(id.to_owned(), read(body)?)))
 }
 
 pub(super) fn delete(world: &World, id: &str) -> Result<Intent, Reply> {
     known(world, id)?;
-    Ok(Intent::Webhook(WebhookChange::Delete))
+    Ok(Intent::Webhook(WebhookChange::Delete(id.to_owned())))
 }
 
 /// Lets a change have its effect.
 pub(super) fn apply(world: &World, change: WebhookChange) -> Reply {
-    let (status, change) = match change {
-        WebhookChange::Delete => {
-            world.set_webhook_url(None);
-            return Reply::json(200, json!({ "data": null }));
+    match change {
+        WebhookChange::Delete(id) => {
+            if world.subscription().is(&id) {
+                world.set_webhook_url(None);
+            }
+            world.others().retain(|other| other.id != id);
+            Reply::json(200, json!({ "data": null }))
         }
-        WebhookChange::Create(mut change) => {
-            change.active.get_or_insert(true);
-            let active = change.active;
-            world.subscription().register(change);
-            (201, active)
+        WebhookChange::Create(change) => {
+            let active = change.active.unwrap_or(true);
+            let new = Subscription::registered(change);
+            let (id, secret) = (new.id.clone(), new.secret.clone());
+            if world.webhook_url().is_none() {
+                *world.subscription() = new;
+                world.breaker().set(!active);
+            } else {
+                world.others().push(new);
+            }
+            let mut data = known(world, &id).unwrap_or_default();
+            // The secret is shown once, when it is made.
+            if let Value::Object(data) = &mut data {
+                data.insert("secret_key".to_owned(), json!(secret));
+            }
+            Reply::json(201, json!({ "data": data }))
         }
-        WebhookChange::Update(change) => {
-            let active = change.active;
-            world.subscription().change(change);
-            (200, active)
+        WebhookChange::Update(id, change) => {
+            if world.subscription().is(&id) {
+                if let Some(active) = change.active {
+                    world.breaker().set(!active);
+                }
+                world.subscription().change(change);
+            } else if let Some(other) = world.others().iter_mut().find(|other| other.id == id) {
+                other.change(change);
+            }
+            Reply::json(200, json!({ "data": known(world, &id).unwrap_or_default() }))
         }
+    }
+}
+
+/// A test event has to be of a kind that a number's webhook can have.
+pub(super) fn test(world: &World, id: &str, query: &HashMap<String, String>) -> Result<Intent, Reply> {
+    known(world, id)?;
+    let kind = query.get("event_type").map_or("whatsapp.message.received", String::as_str);
+    if !subscription::is_known(kind) {
+        return Err(Reply::kapso(422, &format!("Event type is not supported: {kind:?}")));
+    }
+    Ok(Intent::Test { webhook: id.to_owned(), kind: kind.to_owned() })
+}
+
+/// Sends it: an invented message that no listing has. What Kapso answers, and what its test
+/// events hold, is not documented.
+pub(super) fn send_test(world: &Arc<World>, id: &str, kind: &str) -> Reply {
+    let line = &world.config.line;
+    let now = clock::now();
+    let body = json!({
+        "message": {
+            "id": format!("wamid.TEST{}", ids::uuid()), "timestamp": clock::unix(now), "type": "text",
+            "from": "15550000000", "text": { "body": "This is a test event" },
+            "kapso": { "direction": "inbound", "status": "received", "origin": "cloud_api" },
+        },
+        "conversation": { "id": ids::uuid(), "phone_number": "15550000000", "status": "active",
+                          "phone_number_id": line.phone_number_id },
+        "is_new_conversation": true,
+        "phone_number_id": line.phone_number_id,
+        "test": true,
+    });
+    let webhook = Webhook {
+        dialect: Dialect::V2,
+        kind: kind.to_owned(),
+        body: body.to_string().into(),
+        batch_size: None,
     };
-    if let Some(active) = change {
-        world.breaker().set(!active);
+    let mut parcel = Parcel::raw(webhook);
+    if let Some(other) = world.others().iter().find(|other| other.id == id) {
+        parcel.by = other.url.clone().map(|url| (other.id.clone(), url));
+        parcel.secret = other.secret.clone();
     }
-    let mut data = show(world);
-    // The secret is shown once, when it is made.
-    if let (201, Value::Object(data)) = (status, &mut data) {
-        data.insert("secret_key".to_owned(), json!(world.secrets().webhook));
-    }
-    Reply::json(status, json!({ "data": data }))
+    delivery::dispatch(world, parcel);
+    Reply::json(200, json!({ "data": { "success": true, "event_type": kind } }))
 }
 
 pub(super) fn deliveries(world: &World, query: &HashMap<String, String>) -> Result<Reply, Reply> {
     let log = world.log();
-    let id = show(world)["id"].clone();
+    let first = world.subscription().id.clone();
     let failed = query.get("errors_only").is_some_and(|only| only == "true");
     let wanted = |delivery: &Delivery| {
+        let by = delivery.webhook_id.as_ref().unwrap_or(&first);
         delivery.state != DeliveryState::Skipped
+            && query.get("webhook_id").is_none_or(|id| id == by)
             && query.get("status").is_none_or(|status| status == state(delivery))
             && query.get("event").is_none_or(|event| *event == delivery.kind)
             && (!failed || delivery.state == DeliveryState::Failed)
     };
     let newest_first = log.deliveries().iter().enumerate().rev().filter(|(_, delivery)| wanted(delivery));
-    list::cursors(newest_first.map(|(at, delivery)| (at, show_delivery(world, &id, delivery))), query)
+    list::cursors(newest_first.map(|(at, delivery)| (at, show_delivery(world, &first, delivery))), query)
 }
 
 pub(super) fn message(world: &World, wamid: &str) -> Result<Reply, Reply> {
@@ -125,13 +187,38 @@ fn read(body: &Value) -> Result<Change, Reply> {
     Change::read(webhook).map_err(|why| Reply::kapso(422, &why))
 }
 
-fn known(world: &World, id: &str) -> Result<(), Reply> {
-    if world.subscription().is(id) { Ok(()) } else { Err(Reply::kapso(404, "Webhook not found")) }
+pub(super) fn health(world: &World, number: &str) -> Result<Reply, Reply> {
+    proxy::known_number(world, number)?;
+    let line = &world.config.line;
+    let body = json!({
+        "status": "healthy",
+        "timestamp": clock::iso(clock::now()),
+        "checks": {
+            "phone_number_access": { "passed": true, "details": {
+                "id": line.phone_number_id, "verified_name": line.name, "status": "CONNECTED", "quality_rating": "GREEN",
+            }},
+            "messaging_health": { "passed": true, "overall_status": "AVAILABLE" },
+            "webhook_subscription": { "passed": true, "details": { "subscribed": true } },
+            "webhook_verified": { "passed": true },
+        },
+    });
+    Ok(Reply::json(200, body))
 }
 
-fn show(world: &World) -> Value {
+/// The webhook of this id, as it is shown.
+fn known(world: &World, id: &str) -> Result<Value, Reply> {
+    let found = all(world).into_iter().find(|webhook| webhook["id"] == id);
+    found.ok_or_else(|| Reply::kapso(404, "Webhook not found"))
+}
+
+/// Every webhook, as it is shown.
+fn all(world: &World) -> Vec<Value> {
     let active = !world.breaker().is_open();
-    world.subscription().show(&world.config.line, active)
+    let line = &world.config.line;
+    let first = world.subscription().clone();
+    let first = first.url.is_some().then(|| first.show(line, active));
+    let others = world.others().iter().map(|other| other.show(line, other.active)).collect::<Vec<_>>();
+    first.into_iter().chain(others).collect()
 }
 
 fn state(delivery: &Delivery) -> &'static str {
@@ -142,7 +229,7 @@ fn state(delivery: &Delivery) -> &'static str {
     }
 }
 
-fn show_delivery(world: &World, webhook: &Value, delivery: &Delivery) -> Value {
+fn show_delivery(world: &World, first: &str, delivery: &Delivery) -> Value {
     let last = delivery.attempts.last();
     let at = |state| last.filter(|_| delivery.state == state).map(|attempt| &attempt.at);
     json!({
@@ -154,7 +241,7 @@ fn show_delivery(world: &World, webhook: &Value, delivery: &Delivery) -> Value {
         "delivered_at": at(DeliveryState::Delivered),
         "failed_at": at(DeliveryState::Failed),
         "last_attempt_at": last.map(|attempt| &attempt.at),
-        "webhook_id": webhook,
+        "webhook_id": delivery.webhook_id.as_deref().unwrap_or(first),
         "webhook_url": world.webhook_url(),
         "whatsapp_config_id": world.config.line.config_id,
         "phone_number_id": world.config.line.phone_number_id,

@@ -30,16 +30,20 @@ pub(super) enum Route {
     ProxyMessages(String),
     /// Meta proxy: conversations of a number.
     ProxyConversations(String),
-    /// Platform API: the webhooks of the number.
-    PlatformWebhooks,
+    /// Platform API: the webhooks, of this number where one is named.
+    PlatformWebhooks(Option<String>),
     /// Platform API: one webhook.
     PlatformWebhook(String),
-    /// Platform API: register a webhook.
-    CreateWebhook,
+    /// Platform API: register a webhook, for this number where one is named.
+    CreateWebhook(Option<String>),
     /// Platform API: change or resume a webhook.
     UpdateWebhook(String),
     /// Platform API: remove a webhook.
     DeleteWebhook(String),
+    /// Platform API: send a test event by a webhook.
+    TestWebhook(String),
+    /// Platform API: how well a number is.
+    PlatformHealth(String),
     /// Platform API: what became of webhooks.
     PlatformDeliveries,
     /// Platform API: messages.
@@ -92,11 +96,17 @@ impl Route {
 
     fn of_platform(method: &str, path: &[&str]) -> Option<Self> {
         Some(match (method, path) {
-            ("GET", ["whatsapp", "webhooks"] | ["whatsapp", "phone_numbers", _, "webhooks"]) => {
-                Self::PlatformWebhooks
+            ("GET", ["whatsapp", "webhooks"]) => Self::PlatformWebhooks(None),
+            ("GET", ["whatsapp", "phone_numbers", number, "webhooks"]) => {
+                Self::PlatformWebhooks(Some((*number).to_owned()))
             }
-            ("POST", ["whatsapp", "webhooks"] | ["whatsapp", "phone_numbers", _, "webhooks"]) => {
-                Self::CreateWebhook
+            ("POST", ["whatsapp", "webhooks"]) => Self::CreateWebhook(None),
+            ("POST", ["whatsapp", "phone_numbers", number, "webhooks"]) => {
+                Self::CreateWebhook(Some((*number).to_owned()))
+            }
+            ("POST", ["whatsapp", "webhooks", id, "test"]) => Self::TestWebhook((*id).to_owned()),
+            ("GET", ["whatsapp", "phone_numbers", number, "health"]) => {
+                Self::PlatformHealth((*number).to_owned())
             }
             ("GET", ["whatsapp", "webhooks", id]) => Self::PlatformWebhook((*id).to_owned()),
             ("PATCH", ["whatsapp", "webhooks", id]) => Self::UpdateWebhook((*id).to_owned()),
@@ -117,7 +127,8 @@ impl Route {
             Self::ProxyMessage(_) if body.get("status").is_some() => Action::Mark,
             Self::ProxyMessage(_) => Action::Send,
             Self::UpdateConversation(_)
-            | Self::CreateWebhook
+            | Self::CreateWebhook(_)
+            | Self::TestWebhook(_)
             | Self::UpdateWebhook(_)
             | Self::DeleteWebhook(_) => Action::Other,
             Self::Conversations
@@ -126,7 +137,8 @@ impl Route {
             | Self::Configs
             | Self::ProxyMessages(_)
             | Self::ProxyConversations(_)
-            | Self::PlatformWebhooks
+            | Self::PlatformWebhooks(_)
+            | Self::PlatformHealth(_)
             | Self::PlatformWebhook(_)
             | Self::PlatformDeliveries
             | Self::PlatformMessages

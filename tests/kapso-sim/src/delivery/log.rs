@@ -27,6 +27,8 @@ pub struct Delivery {
     pub batch_size: Option<usize>,
     /// The delivery that this one repeats or falls back from.
     pub origin: Option<u64>,
+    /// The webhook that it goes by; none: the number's first.
+    pub webhook_id: Option<String>,
     /// What became of it.
     pub state: DeliveryState,
     /// Each try.
@@ -97,6 +99,7 @@ impl Log {
             message_ids: parcel.message_ids.clone(),
             batch_size: parcel.webhook.batch_size,
             origin: parcel.origin,
+            webhook_id: parcel.by.as_ref().map(|(id, _)| id.clone()),
             state: DeliveryState::Pending,
             attempts: Vec::new(),
             body: parcel.webhook.body.clone(),

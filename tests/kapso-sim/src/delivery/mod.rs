@@ -50,6 +50,8 @@ pub(crate) struct Parcel {
     pub(crate) headers: Vec<(String, String)>,
     /// Signs in place of the configured secrets.
     pub(crate) secret: Option<String>,
+    /// The webhook that it goes by, with its address; none: the number's first.
+    pub(crate) by: Option<(String, String)>,
 }
 
 impl Parcel {
@@ -79,6 +81,7 @@ impl Parcel {
             lost: false,
             headers: Vec::new(),
             secret: None,
+            by: None,
         }
     }
 }
@@ -99,6 +102,9 @@ pub(crate) fn tell(world: &Arc<World>, dialect: Dialect, event: &Event, duplicat
 
 /// As [`tell`]; what is lost is written down, never leaves by itself, and can be repeated.
 pub(crate) fn tell_or_lose(world: &Arc<World>, dialect: Dialect, event: &Event, duplicates: u32, lost: bool) {
+    if !lost {
+        tell_others(world, event);
+    }
     let Some(mut parcel) = Parcel::of(world, dialect, event) else {
         tracing::debug!(%dialect, "the dialect has no word for this event");
         return;
@@ -112,6 +118,21 @@ pub(crate) fn tell_or_lose(world: &Arc<World>, dialect: Dialect, event: &Event, 
     if dialect == Dialect::V2Batch && !lost && matches!(event.fact, crate::story::Fact::Received(_)) {
         buffer::push(world, event, parcel);
     } else {
+        dispatch(world, parcel);
+    }
+}
+
+/// Tells the number's other webhooks, each in its shape and signed with its secret.
+fn tell_others(world: &Arc<World>, event: &Event) {
+    let others = world.others().clone();
+    for other in others.into_iter().filter(|other| other.active) {
+        let Some(mut parcel) = Parcel::of(world, other.dialect, event) else { continue };
+        if !other.wants(other.dialect, &parcel.webhook.kind) {
+            continue;
+        }
+        parcel.by = other.url.map(|url| (other.id, url));
+        parcel.secret = other.secret;
+        parcel.lane = None;
         dispatch(world, parcel);
     }
 }
@@ -151,11 +172,12 @@ async fn attempts(world: &World, number: u64, parcel: &Parcel) -> DeliveryState 
     }
     for (tried, wait) in (1..).zip(WAITS) {
         tokio::time::sleep(world.scale.of(wait)).await;
-        if world.breaker().is_open() {
+        if parcel.by.is_none() && world.breaker().is_open() {
             tracing::warn!(event.kind = parcel.webhook.kind, "webhook is paused: not delivered");
             return if tried == 1 { DeliveryState::Skipped } else { DeliveryState::Failed };
         }
-        let Some(url) = world.webhook_url() else {
+        let by = parcel.by.as_ref().map(|(_, url)| url.clone());
+        let Some(url) = by.or_else(|| world.webhook_url()) else {
             return DeliveryState::Skipped;
         };
         let attempt = attempt(world, tried, parcel, &url).await;
@@ -171,7 +193,10 @@ async fn attempts(world: &World, number: u64, parcel: &Parcel) -> DeliveryState 
             if delivered { "delivered" } else { "not delivered" }
         );
         world.log().add(number, attempt);
-        world.breaker().count(delivered, std::time::Instant::now());
+        let is_paused = parcel.by.is_none() && world.breaker().count(delivered, std::time::Instant::now());
+        if is_paused {
+            world.subscription().touch();
+        }
         if delivered {
             return DeliveryState::Delivered;
         }

@@ -87,6 +87,8 @@ impl Configured {
         if let Some(addr) = simulator {
             configured.set("KAPSO_API_BASE_URL", format!("http://{addr}{}", api_of(&dialect())));
             configured.set("KAPSO_API_TOKEN", SIMULATOR_TOKEN);
+            configured.set("KAPSO_PLATFORM_URL", format!("http://{addr}/platform/v1"));
+            configured.set("BUZON_PUBLIC_URL", configured.webhook_url());
             let number = given.text("KAPSO_PHONE_NUMBER_ID").unwrap_or(SIMULATOR_PHONE_NUMBER_ID.to_owned());
             configured.set("KAPSO_PHONE_NUMBER_ID", number);
             // A proxy for the rest of the world is none for this machine.

@@ -1,0 +1,145 @@
+//! Looks for reasons to raise an alarm, as long as the worker runs. Nothing that fails here is
+//! anybody else's concern.
+
+use std::time::{Duration, Instant};
+
+use contract::nag::Nag;
+use sqlx::PgPool;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Alarm, AlarmSettings, Verdict, backlog,
+    looks::{self, Look},
+    queue, rows, silence,
+    table::{self, Change},
+    webhook,
+};
+use crate::kapso::{Client, platform::Platform};
+
+/// While an alarm about our webhook is raised, Kapso is asked this often: whoever mends it wants
+/// to see it mended.
+const WHILE_RAISED: Duration = Duration::from_secs(5 * 60);
+
+struct Watch<'a> {
+    settings: &'a AlarmSettings,
+    pool: &'a PgPool,
+    platform: Option<Platform>,
+    key_id: Option<String>,
+    nag: Nag,
+}
+
+/// Looks until `stop`.
+pub(super) async fn run(settings: &AlarmSettings, pool: PgPool, stop: CancellationToken) {
+    let Some(every) = settings.every else { return stop.cancelled().await };
+    let token = settings.api.token.as_ref();
+    let platform = token.zip(settings.platform.clone());
+    let platform = platform.and_then(|(token, base)| Platform::new(base, token).ok());
+    let client = token.and_then(|token| Client::new(settings.api.base.clone(), token).ok());
+    let key_id = client.map(|client| client.key_id().to_owned());
+    let mut watch = Watch { settings, pool: &pool, platform, key_id, nag: Nag::default() };
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = watch.once(every) => {}
+        }
+    }
+}
+
+impl Watch<'_> {
+    async fn once(&mut self, every: Duration) {
+        // Others look at other moments: whoever comes first has done it for all.
+        let looked = self.at_ours(every.mul_f64(0.9)).await;
+        self.tell("our queue and tables", looked);
+        let looked = self.at_the_webhook().await;
+        self.tell("our webhook", looked);
+    }
+
+    fn tell(&mut self, what: &str, looked: sqlx::Result<()>) {
+        // An outage is told where it matters: by those who store.
+        if let Err(error) = looked {
+            tracing::debug!(error = %error, what, "there was no look");
+        }
+    }
+
+    async fn at_ours(&mut self, fresh: Duration) -> sqlx::Result<()> {
+        let Some(seen) = looks::claim(self.pool, Look::Ours, fresh).await? else { return Ok(()) };
+        let verdict = rows::dead_letters(self.pool).await?;
+        self.note(Alarm::DeadLetters, verdict).await?;
+        let verdict = match &self.key_id {
+            Some(key_id) => rows::token(self.pool, key_id).await?,
+            None => Verdict::Fine,
+        };
+        self.note(Alarm::TokenRefused, verdict).await?;
+        let verdict = if self.settings.silence { silence::look(self.pool).await? } else { Verdict::Fine };
+        self.note(Alarm::Silence, verdict).await?;
+        let verdict = match self.settings.backlog {
+            Some(limit) => self.backlog(seen, limit).await?,
+            None => Verdict::Fine,
+        };
+        self.note(Alarm::Backlog, verdict).await
+    }
+
+    async fn backlog(&mut self, seen: Vec<u32>, limit: u32) -> sqlx::Result<Verdict> {
+        match queue::length(&self.settings.broker).await {
+            Ok(length) => {
+                let seen = backlog::with(seen, length);
+                looks::keep(self.pool, Look::Ours, &seen).await?;
+                Ok(backlog::judge(&seen, limit))
+            }
+            Err(error) => {
+                tracing::debug!(error = %error, "the queue could not be looked at");
+                Ok(Verdict::Unknown)
+            }
+        }
+    }
+
+    async fn at_the_webhook(&mut self) -> sqlx::Result<()> {
+        let (Some(every), Some(platform)) = (self.settings.webhook_every, &self.platform) else {
+            return Ok(());
+        };
+        let raised = table::raised(self.pool).await?;
+        let is_raised = [Alarm::WebhookPaused, Alarm::WebhookWrong]
+            .iter()
+            .any(|alarm| raised.iter().any(|name| name == alarm.name()));
+        let fresh = if is_raised { every.min(WHILE_RAISED) } else { every };
+        if looks::claim(self.pool, Look::Webhook, fresh).await?.is_none() {
+            return Ok(());
+        }
+        match webhook::look(self.settings, platform, self.pool).await {
+            Ok(Some(seen)) => {
+                self.note(Alarm::WebhookPaused, seen.paused).await?;
+                self.note(Alarm::WebhookWrong, seen.wrong).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                let why = error.to_string();
+                if self.nag.is_due(&why, Instant::now()) {
+                    tracing::warn!(
+                        error = why,
+                        "Kapso could not be asked about our webhook; it is tried again"
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn note(&self, alarm: Alarm, verdict: Verdict) -> sqlx::Result<()> {
+        let change = table::note(self.pool, alarm, &verdict).await?;
+        let alarm = alarm.name();
+        match (change, verdict) {
+            (Change::Raised, Verdict::Raised(text)) => tracing::error!(alarm, text, "alarm raised"),
+            (Change::Lasts, Verdict::Raised(text)) => tracing::error!(alarm, text, "alarm still raised"),
+            (Change::Resolved, _) => tracing::info!(alarm, "alarm resolved"),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! What is wrong with the webhooks of a number, in plain words, and the command that mends it.
+//! Pure.
+
+use contract::settings::Secret;
+
+use super::{EVENTS, REQUIRED};
+use crate::kapso::platform::Webhook;
+
+/// What the webhook should be, as far as our settings say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The address of the door.
+    pub url: Option<&'a str>,
+    /// What we take as signed.
+    pub secrets: &'a [Secret],
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Remark,
+    /// Something does not come, or comes twice.
+    Flaw,
+    /// Messages do not come.
+    Broken,
+}
+
+impl Severity {
+    /// For a person, and for scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Remark => "remark",
+            Self::Flaw => "flaw",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// Something about the webhooks of a number. The texts name no address, number or secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is so, in a sentence.
+    pub what: String,
+    /// What mends it.
+    pub remedy: String,
+    /// Kapso has paused the webhook: it is resumed, not registered.
+    pub is_paused: bool,
+}
+
+impl Finding {
+    fn new(severity: Severity, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity, what: what.into(), remedy: remedy.into(), is_paused: false }
+    }
+}
+
+const REGISTER: &str = "worker webhook register";
+
+/// The webhook that is ours: the one at our address, an active one first. Without an address of
+/// ours: the only one there is.
+#[must_use]
+pub fn ours<'a>(webhooks: &'a [Webhook], wanted: &Wanted<'_>) -> Option<&'a Webhook> {
+    let Some(url) = wanted.url else {
+        return match webhooks {
+            [only] => Some(only),
+            _ => None,
+        };
+    };
+    let mut here: Vec<_> = webhooks.iter().filter(|webhook| is_at(webhook, url)).collect();
+    here.sort_by_key(|webhook| webhook.active == Some(false));
+    here.first().copied()
+}
+
+/// What there is to say about the webhooks of a number, the worst first.
+#[must_use]
+pub fn diagnose(webhooks: &[Webhook], wanted: &Wanted<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match ours(webhooks, wanted) {
+        Some(our) => of_ours(our, wanted, &mut findings),
+        None => findings.push(none_is_ours(webhooks, wanted)),
+    }
+    if let Some(our) = ours(webhooks, wanted) {
+        of_others(webhooks, our, wanted, &mut findings);
+    }
+    if wanted.url.is_none() {
+        findings.push(Finding::new(
+            Severity::Remark,
+            "BUZON_PUBLIC_URL is not set, so nobody can tell whether the address is ours",
+            "set BUZON_PUBLIC_URL to the address by which Kapso reaches ingest",
+        ));
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+fn none_is_ours(webhooks: &[Webhook], wanted: &Wanted<'_>) -> Finding {
+    match (webhooks.len(), wanted.url) {
+        (0, _) => {
+            Finding::new(Severity::Broken, "no webhook is registered for the number: nothing comes", REGISTER)
+        }
+        (_, None) => Finding::new(
+            Severity::Broken,
+            "several webhooks are registered for the number, and which of them is ours is not known",
+            "set BUZON_PUBLIC_URL to the address by which Kapso reaches ingest",
+        ),
+        (_, Some(_)) => Finding::new(
+            Severity::Broken,
+            "no webhook of the number goes to BUZON_PUBLIC_URL: nothing comes here",
+            format!("{REGISTER} (or, to lead an existing one here: {REGISTER} --id ID)"),
+        ),
+    }
+}
+
+fn of_ours(our: &Webhook, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
+    if our.active == Some(false) {
+        let what = "the webhook is paused, and Kapso does not resume it by itself: nothing comes";
+        let remedy = "mend what made it fail (the failed deliveries and ingest's log say), then: worker webhook resume";
+        findings.push(Finding { is_paused: true, ..Finding::new(Severity::Broken, what, remedy) });
+    }
+    let shown = our.secret_key.as_ref().filter(|_| !wanted.secrets.is_empty());
+    // No more than a flaw: nobody documents that what is shown is the secret as it is. Where it
+    // is another, ingest sees the signatures fail.
+    if shown.is_some_and(|secret| wanted.secrets.iter().all(|ours| ours.expose() != secret.expose())) {
+        findings.push(Finding::new(
+            Severity::Flaw,
+            "the webhook's secret, as Kapso shows it, is not in KAPSO_WEBHOOK_SECRET: what is signed with it is refused",
+            format!("set KAPSO_WEBHOOK_SECRET to the webhook's secret and restart ingest, or: {REGISTER}"),
+        ));
+    }
+    if our.kind.as_deref() == Some("meta") {
+        findings.push(Finding::new(
+            Severity::Remark,
+            "the webhook is of kind meta: Meta's own events are passed on, all of them, and ingest has to know how they are signed",
+            "KAPSO_META_APP_SECRET, where they carry X-Hub-Signature-256",
+        ));
+        return;
+    }
+    of_its_events(our, findings);
+    if our.payload_version.as_deref() == Some("v1") {
+        findings.push(Finding::new(
+            Severity::Flaw,
+            "the webhook's payload version is v1: it is understood, but says less, and newer events do not come in it",
+            REGISTER,
+        ));
+    }
+    if our.buffer_enabled == Some(true) {
+        findings.push(Finding::new(
+            Severity::Remark,
+            "received messages are buffered: they come together, and later",
+            "nothing; switch buffering off in Kapso if replies are to be faster",
+        ));
+    }
+}
+
+fn of_its_events(our: &Webhook, findings: &mut Vec<Finding>) {
+    let Some(events) = &our.events else { return };
+    let missing = |wanted: &[&str]| -> Vec<String> {
+        let lacks = |event: &&&str| !events.iter().any(|there| there == **event);
+        wanted.iter().filter(lacks).map(|event| (*event).to_owned()).collect()
+    };
+    let (required, all) = (missing(&REQUIRED), missing(&EVENTS));
+    let (Some(first), Some(received)) = (all.first(), REQUIRED.first()) else { return };
+    let severity = match required.len() {
+        _ if first == received => Severity::Broken,
+        0 => Severity::Remark,
+        _ => Severity::Flaw,
+    };
+    findings.push(Finding::new(
+        severity,
+        format!("the webhook is not subscribed to {}", all.join(", ")),
+        REGISTER,
+    ));
+}
+
+fn of_others(webhooks: &[Webhook], our: &Webhook, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
+    let others = || webhooks.iter().filter(|it| it.id != our.id && it.active != Some(false));
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        others().partition(|other| wanted.url.is_some_and(|url| is_at(other, url)));
+    if !here.is_empty() {
+        findings.push(Finding::new(
+            Severity::Flaw,
+            "another active webhook of the number goes to the same address: everything comes twice",
+            format!("delete one of them in Kapso; {} is the one that is looked after here", our.id),
+        ));
+    }
+    if !elsewhere.is_empty() {
+        findings.push(Finding::new(
+            Severity::Remark,
+            "another active webhook of the number goes elsewhere: if somebody answers there too, people get two answers",
+            "pause or delete it in Kapso, unless it is meant to be",
+        ));
+    }
+}
+
+/// A slash at the end makes no difference to a person, and a great one to ingest.
+fn is_at(webhook: &Webhook, url: &str) -> bool {
+    webhook.url.as_deref() == Some(url)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! Our webhook as it is registered with Kapso: what it should be, and what is wrong with it.
+//! Asked for by `worker webhook` and by the alarms.
+
+mod diagnosis;
+mod events;
+
+pub use diagnosis::{Finding, Severity, Wanted, diagnose, ours};
+pub use events::{EVENTS, REQUIRED, unsupported};
