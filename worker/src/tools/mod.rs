@@ -3,7 +3,11 @@
 pub mod backfill;
 pub mod database;
 pub mod dead_letters;
+pub mod doctor;
 pub mod migrate;
+pub mod places;
+pub mod post;
+pub mod send_test;
 pub mod replay;
 pub mod screen;
 pub mod table;
