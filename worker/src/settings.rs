@@ -140,15 +140,21 @@ impl Api {
         const VARIABLE: &str = "KAPSO_API_BASE_URL";
         const EXPECTED: &str = "an address such as https://app.kapso.ai/api/v1";
         let text = settings.text(VARIABLE).unwrap_or_else(|| API_BASE.to_owned());
-        let malformed = || SettingsError::new(VARIABLE, "is malformed", format!("give {EXPECTED}"));
-        let base = Url::parse(&text).map_err(|_| malformed())?;
-        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            return Err(malformed());
-        }
+        let base = http_address(VARIABLE, &text, EXPECTED)?;
         let calls_a_minute =
             settings.parsed("BUZON_API_CALLS_A_MINUTE", CALLS_A_MINUTE, "a number of calls, at least 1")?;
         Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)?, calls_a_minute })
     }
+}
+
+/// An address of HTTP. Its text is never shown: it can hold a password.
+pub(crate) fn http_address(variable: &str, text: &str, expected: &str) -> Result<Url, SettingsError> {
+    let malformed = || SettingsError::new(variable, "is malformed", format!("give {expected}"));
+    let url = Url::parse(text).map_err(|_| malformed())?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(malformed());
+    }
+    Ok(url)
 }
 
 /// Reads what decides about effects.
@@ -171,7 +177,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
 }
 
 /// Reads `KAPSO_API_TOKEN`: it must fit into a request's header.
-fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
+pub(crate) fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError> {
     const VARIABLE: &str = "KAPSO_API_TOKEN";
     let token = settings.secret(VARIABLE)?;
     match &token {

@@ -96,9 +96,16 @@ impl Client {
 
     /// A question to a path below the base.
     pub(super) fn question(&self, path: &[&str], query: &[(&str, String)]) -> RequestBuilder {
+        self.demand(Method::GET, path, query)
+    }
+
+    /// A request to a path below the base that says all in its query.
+    pub(super) fn demand(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> RequestBuilder {
         let mut url = self.url(path);
-        url.query_pairs_mut().extend_pairs(query);
-        self.http.get(url)
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.http.request(method, url)
     }
 
     fn url(&self, path: &[&str]) -> Url {

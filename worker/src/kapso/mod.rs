@@ -1,5 +1,6 @@
 //! Kapso's API: requests out, answers in, no opinion on them (that is `effects/outcome.rs`).
-//! The dispatcher has it do things; [`crate::gaps`] only asks what there is ([`listing`]).
+//! The dispatcher has it do things; [`crate::gaps`] only asks what there is ([`listing`]). How
+//! webhooks come to us is a matter of the [`platform`] API.
 
 mod addressing;
 mod answer;
@@ -7,6 +8,7 @@ mod client;
 mod conversation_api;
 pub mod listing;
 mod meta_proxy;
+pub mod platform;
 
 pub use addressing::{ApiStyle, Target};
 pub use answer::{Answer, Reply};
