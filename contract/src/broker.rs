@@ -6,7 +6,10 @@
 use std::{str::FromStr, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use lapin::{Connection, ConnectionProperties, uri::{AMQPScheme, AMQPUri}};
+use lapin::{
+    Connection, ConnectionProperties,
+    uri::{AMQPScheme, AMQPUri},
+};
 use tokio::time::timeout;
 
 use crate::{

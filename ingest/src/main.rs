@@ -36,7 +36,9 @@ enum Command {
     /// Ask the ingest on this machine whether it is ready: exit code 0 or 1
     Healthcheck,
     /// Print the completions of this program for a shell
-    #[command(after_help = "Example:\n  ingest completions bash > ~/.local/share/bash-completion/completions/ingest")]
+    #[command(
+        after_help = "Example:\n  ingest completions bash > ~/.local/share/bash-completion/completions/ingest"
+    )]
     Completions {
         /// The shell
         shell: Shell,

@@ -48,7 +48,9 @@ impl Sign {
             Header::Hub => (SignatureHeader::Hub, "sha256="),
         };
         let secret = match header {
-            SignatureHeader::Hub => settings.required_secret(secrets::META_APP, "give the app secret of Meta")?,
+            SignatureHeader::Hub => {
+                settings.required_secret(secrets::META_APP, "give the app secret of Meta")?
+            }
             SignatureHeader::Kapso | SignatureHeader::Webhook => secrets::to_sign_with(settings)?,
         };
         Ok(Self { header, prefix, secret })
@@ -61,7 +63,8 @@ impl Sign {
     pub fn run(self) -> anyhow::Result<()> {
         let mut body = Vec::new();
         io::stdin().read_to_end(&mut body).context("standard input can't be read")?;
-        let line = format!("{}: {}{}\n", self.header.name(), self.prefix, signature::sign(&self.secret, &body));
+        let line =
+            format!("{}: {}{}\n", self.header.name(), self.prefix, signature::sign(&self.secret, &body));
         io::stdout().write_all(line.as_bytes()).context("standard output can't be written")
     }
 }

@@ -48,7 +48,9 @@ enum Command {
     /// Ask the worker on this machine whether it is ready: exit code 0 or 1
     Healthcheck,
     /// Print the completions of this program for a shell
-    #[command(after_help = "Example:\n  worker completions bash > ~/.local/share/bash-completion/completions/worker")]
+    #[command(
+        after_help = "Example:\n  worker completions bash > ~/.local/share/bash-completion/completions/worker"
+    )]
     Completions {
         /// The shell
         shell: Shell,

@@ -1,12 +1,12 @@
 //! Looking at the topology without changing it: what is missing is not declared.
 
 use lapin::{
-    Connection, ErrorKind,
+    Channel, Connection, ErrorKind, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 
-use super::{Mismatch, Thing, differs, exchange, exchanges, queues};
+use super::{Mismatch, PRECONDITION_FAILED, Thing, differs, exchange, exchanges, queues};
 use crate::broker::BrokerError;
 
 /// The code of "there is nothing with this name" (AMQP 0-9-1, §1.2).
@@ -45,67 +45,90 @@ pub struct Waiting {
     pub consumers: u32,
 }
 
-/// Looks at everything that [`super::declare`] declares. Each thing has channels of its own:
-/// an error closes the one it happens on.
+/// Looks at everything that [`super::declare`] declares.
 ///
 /// # Errors
 /// When the connection fails, or something may not be looked at.
 pub async fn inspect(connection: &Connection, vhost: &str) -> Result<Vec<Inspected>, BrokerError> {
+    let mut eye = Eye { connection, vhost, open: connection.create_channel().await?, spent: Vec::new() };
     let mut inspected = Vec::new();
     for (name, kind, arguments) in exchanges() {
-        let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
-        let channel = connection.create_channel().await?;
-        let there = channel.exchange_declare(name.into(), kind.clone(), passive, FieldTable::default()).await;
-        let found = match or_missing(there)? {
-            None => Found::Missing,
-            Some(()) => {
-                // What is there already is compared by a declaration, and not changed.
-                let channel = connection.create_channel().await?;
-                let declared = exchange(&channel, name, kind, arguments).await;
-                compared(declared, Thing::Exchange(name), vhost)?.map_or(Found::Exchange, Found::Differs)
-            }
-        };
+        let found = eye.exchange(name, kind, arguments).await?;
         inspected.push(Inspected { name, what: "exchange", found });
     }
     for (name, _, arguments) in queues() {
-        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-        let channel = connection.create_channel().await?;
-        let there = channel.queue_declare(name.into(), passive, FieldTable::default()).await;
-        let found = match or_missing(there)? {
-            None => Found::Missing,
-            Some(queue) => {
-                let waiting = Waiting { messages: queue.message_count(), consumers: queue.consumer_count() };
-                let channel = connection.create_channel().await?;
-                let durable = QueueDeclareOptions { durable: true, ..Default::default() };
-                let declared = channel.queue_declare(name.into(), durable, arguments).await.map(drop);
-                compared(declared, Thing::Queue(name), vhost)?.map_or(Found::Queue(waiting), Found::Differs)
-            }
-        };
+        let found = eye.queue(name, arguments).await?;
         inspected.push(Inspected { name, what: "queue", found });
     }
+    eye.open.close(200, "seen".into()).await?;
     Ok(inspected)
 }
 
-/// What was looked for; none when it is not there.
-fn or_missing<T>(looked: lapin::Result<T>) -> Result<Option<T>, BrokerError> {
-    match looked {
-        Ok(found) => Ok(Some(found)),
-        Err(error) => match error.kind() {
-            ErrorKind::ProtocolError(amqp) if amqp.get_id() == NOT_FOUND => Ok(None),
-            _ => Err(error.into()),
-        },
-    }
+/// Looks through one channel after the other: an error closes the one that it happens on.
+struct Eye<'a> {
+    connection: &'a Connection,
+    vhost: &'a str,
+    open: Channel,
+    /// Kept: a channel that is dropped while it is being closed takes the connection with it.
+    spent: Vec<Channel>,
 }
 
-/// How something differs from what was declared, if it does.
-fn compared(
-    declared: lapin::Result<()>,
-    thing: Thing,
-    vhost: &str,
-) -> Result<Option<Mismatch>, BrokerError> {
-    match declared.map_err(|error| differs(error, thing, vhost)) {
-        Ok(()) => Ok(None),
-        Err(BrokerError::Topology(mismatch)) => Ok(Some(mismatch)),
-        Err(error) => Err(error),
+impl Eye<'_> {
+    async fn exchange(
+        &mut self,
+        name: &'static str,
+        kind: ExchangeKind,
+        arguments: FieldTable,
+    ) -> Result<Found, BrokerError> {
+        let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
+        let there =
+            self.open.exchange_declare(name.into(), kind.clone(), passive, FieldTable::default()).await;
+        if self.unless(NOT_FOUND, there).await?.is_none() {
+            return Ok(Found::Missing);
+        }
+        // What is there already is compared by a declaration, and not changed.
+        let declared = exchange(&self.open, name, kind, arguments).await;
+        let differs = self.compared(declared, Thing::Exchange(name)).await?;
+        Ok(differs.map_or(Found::Exchange, Found::Differs))
+    }
+
+    async fn queue(&mut self, name: &'static str, arguments: FieldTable) -> Result<Found, BrokerError> {
+        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+        let there = self.open.queue_declare(name.into(), passive, FieldTable::default()).await;
+        let Some(queue) = self.unless(NOT_FOUND, there).await? else { return Ok(Found::Missing) };
+        let waiting = Waiting { messages: queue.message_count(), consumers: queue.consumer_count() };
+        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+        let declared = self.open.queue_declare(name.into(), durable, arguments).await.map(drop);
+        let differs = self.compared(declared, Thing::Queue(name)).await?;
+        Ok(differs.map_or(Found::Queue(waiting), Found::Differs))
+    }
+
+    /// What came of a question; none when the answer was this code.
+    async fn unless<T>(&mut self, code: u16, asked: lapin::Result<T>) -> Result<Option<T>, BrokerError> {
+        match asked {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => match error.kind() {
+                ErrorKind::ProtocolError(amqp) if amqp.get_id() == code => {
+                    let next = self.connection.create_channel().await?;
+                    self.spent.push(std::mem::replace(&mut self.open, next));
+                    Ok(None)
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// How something differs from what was declared, if it does.
+    async fn compared(
+        &mut self,
+        declared: lapin::Result<()>,
+        thing: Thing,
+    ) -> Result<Option<Mismatch>, BrokerError> {
+        let described = declared.as_ref().err().map(|error| differs(error.clone(), thing, self.vhost));
+        self.unless(PRECONDITION_FAILED, declared).await?;
+        Ok(match described {
+            Some(BrokerError::Topology(mismatch)) => Some(mismatch),
+            _ => None,
+        })
     }
 }

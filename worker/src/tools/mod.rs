@@ -7,9 +7,9 @@ pub mod doctor;
 pub mod migrate;
 pub mod places;
 pub mod post;
-pub mod send_test;
 pub mod replay;
 pub mod screen;
+pub mod send_test;
 pub mod table;
 pub mod when;
 

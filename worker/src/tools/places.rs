@@ -51,7 +51,9 @@ fn base(settings: &Settings, url: &str, listens: &str, port: u16) -> Result<Url,
 
 fn address(variable: &str, text: &str) -> Result<Url, SettingsError> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or_else(|| SettingsError::new(variable, "is malformed", "give an address such as https://buzon.example.com"))
+    url.ok_or_else(|| {
+        SettingsError::new(variable, "is malformed", "give an address such as https://buzon.example.com")
+    })
 }
 
 fn door_of(base: &Url) -> Url {
@@ -89,12 +91,17 @@ mod tests {
         };
         assert_eq!(door(&[]), "http://127.0.0.1:8000/api/whatsapp/webhook");
         assert_eq!(door(&[("INGEST_ADDR", "0.0.0.0:81")]), "http://127.0.0.1:81/api/whatsapp/webhook");
-        assert_eq!(door(&[("BUZON_INGEST_URL", "http://ingest:8000/")]), "http://ingest:8000/api/whatsapp/webhook");
+        assert_eq!(
+            door(&[("BUZON_INGEST_URL", "http://ingest:8000/")]),
+            "http://ingest:8000/api/whatsapp/webhook"
+        );
     }
 
     #[test]
     fn the_path_of_the_door_may_be_given_or_not() {
-        for text in ["https://x.example/b", "https://x.example/b/", "https://x.example/b/api/whatsapp/webhook"] {
+        for text in
+            ["https://x.example/b", "https://x.example/b/", "https://x.example/b/api/whatsapp/webhook"]
+        {
             assert_eq!(door_at("--url", text).unwrap().as_str(), "https://x.example/b/api/whatsapp/webhook");
         }
         assert!(door_at("--url", "x.example").is_err());

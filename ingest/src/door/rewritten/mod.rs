@@ -71,7 +71,11 @@ mod tests {
         // JSON.stringify, and Python's json.dumps behind it.
         (r#"{"b":1,"a":["ñ",1.0]}"#, r#"{"b": 1, "a": ["\u00f1", 1.0]}"#, "compact"),
         // The same, and jq -S behind it: the order is lost, but where the sender sorted.
-        (r#"{"a":[],"b":{"c":null}}"#, "{\n  \"b\": {\n    \"c\": null\n  },\n  \"a\": []\n}", "compact, keys sorted"),
+        (
+            r#"{"a":[],"b":{"c":null}}"#,
+            "{\n  \"b\": {\n    \"c\": null\n  },\n  \"a\": []\n}",
+            "compact, keys sorted",
+        ),
         // Rails' to_json, and JSON.stringify behind it.
         (r#"{"a":"\u003cR\u0026D\u003e"}"#, r#"{"a":"<R&D>"}"#, "compact, & < > escaped"),
         // PHP's json_encode.

@@ -21,7 +21,9 @@ async fn listed(scope: &Scope) -> Finding {
     const ABOUT: &str = "token";
     let api = match Api::read(&scope.settings) {
         Ok(api) => api,
-        Err(error) => return Finding::wrong(ABOUT, format!("{} {}", error.variable, error.problem), error.remedy),
+        Err(error) => {
+            return Finding::wrong(ABOUT, format!("{} {}", error.variable, error.problem), error.remedy);
+        }
     };
     let Some(token) = &api.token else {
         return Finding::remark(ABOUT, "Kapso's API was not asked", "set KAPSO_API_TOKEN");
@@ -33,12 +35,17 @@ async fn listed(scope: &Scope) -> Finding {
         (ApiStyle::Conversation, _) => client.list(&Asked::Configs(1)).await,
         (ApiStyle::MetaProxy, Some(phone_number_id)) => {
             let until = OffsetDateTime::now_utc();
-            let page = NumberPage { phone_number_id, since: until - Duration::minutes(1), until, after: None };
+            let page =
+                NumberPage { phone_number_id, since: until - Duration::minutes(1), until, after: None };
             client.list(&Asked::MessagesOfNumber(&page)).await
         }
         (ApiStyle::MetaProxy, None) => {
             let remedy = "set KAPSO_PHONE_NUMBER_ID, which the Meta proxy needs for events that do not name our number";
-            return Finding::remark(ABOUT, "Kapso's API was not asked: KAPSO_PHONE_NUMBER_ID is not set", remedy);
+            return Finding::remark(
+                ABOUT,
+                "Kapso's API was not asked: KAPSO_PHONE_NUMBER_ID is not set",
+                remedy,
+            );
         }
     };
     judged(&answer, api.base.host_str().unwrap_or_default())
@@ -71,6 +78,10 @@ fn judged(answer: &Answer, host: &str) -> Finding {
             format!("Kapso's limit is reached: {said}"),
             "set BUZON_API_CALLS_A_MINUTE to what your plan has, less some",
         ),
-        _ => Finding::remark(ABOUT, format!("Kapso's API is not well: {said}"), "it passes; look again in a minute"),
+        _ => Finding::remark(
+            ABOUT,
+            format!("Kapso's API is not well: {said}"),
+            "it passes; look again in a minute",
+        ),
     }
 }

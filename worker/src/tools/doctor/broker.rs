@@ -13,10 +13,17 @@ const BACKLOG: u32 = 1_000;
 
 /// Looks, and changes nothing there.
 pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
-    const REMEDY: &str = "is RabbitMQ up, and AMQP_URL right (user, password, vhost)? Until then ingest spools";
+    const REMEDY: &str =
+        "is RabbitMQ up, and AMQP_URL right (user, password, vhost)? Until then ingest spools";
     let broker = match Broker::from_settings(&scope.settings, "buzon-doctor") {
         Ok(broker) => broker,
-        Err(error) => return vec![Finding::wrong("reached", format!("{} {}", error.variable, error.problem), error.remedy)],
+        Err(error) => {
+            return vec![Finding::wrong(
+                "reached",
+                format!("{} {}", error.variable, error.problem),
+                error.remedy,
+            )];
+        }
     };
     let (host, port) = broker.authority();
     match broker.inspect().await {
@@ -24,7 +31,11 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
             let reached = Finding::fine("reached", format!("RabbitMQ answers at {host}:{port}"));
             [reached].into_iter().chain(judged(inspected)).collect()
         }
-        Err(error) => vec![Finding::wrong("reached", format!("RabbitMQ at {host}:{port} can't be used: {error}"), REMEDY)],
+        Err(error) => vec![Finding::wrong(
+            "reached",
+            format!("RabbitMQ at {host}:{port} can't be used: {error}"),
+            REMEDY,
+        )],
     }
 }
 
@@ -49,7 +60,10 @@ fn judged(inspected: Vec<Inspected>) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::fine("topology", "queues and exchanges are as they have to be, dead letters and what nobody takes included"));
+        findings.push(Finding::fine(
+            "topology",
+            "queues and exchanges are as they have to be, dead letters and what nobody takes included",
+        ));
     }
     let of = |name| waiting.iter().find(|(known, _)| *known == name).map(|(_, here)| *here);
     findings.extend(of(EVENTS_QUEUE).map(consumed));
@@ -62,7 +76,9 @@ fn consumed(Waiting { consumers, .. }: Waiting) -> Finding {
     match consumers {
         0 => Finding::wrong(
             "consumers",
-            format!("nobody consumes `{EVENTS_QUEUE}`: webhooks are taken, and nothing is stored or answered"),
+            format!(
+                "nobody consumes `{EVENTS_QUEUE}`: webhooks are taken, and nothing is stored or answered"
+            ),
             "start a worker; one that runs says in its log why it does not consume (is it waiting for Postgres?)",
         ),
         1 => Finding::fine("consumers", "1 worker consumes"),

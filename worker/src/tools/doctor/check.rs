@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One thing after the other that can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Check {
+pub(super) enum Check {
     /// The settings, and how they go together
     Configuration,
     /// RabbitMQ: its queues, who consumes them, what waits in them

@@ -33,7 +33,8 @@ pub(super) fn look(scope: &Scope) -> Vec<Finding> {
     let settings = &scope.settings;
     let mut findings = vec![readable(settings), secret(settings), token(settings)];
     findings.push(connections(settings));
-    findings.extend([timeouts(settings), sizes(settings)].map(|looked| looked.unwrap_or_else(malformed_again)));
+    findings
+        .extend([timeouts(settings), sizes(settings)].map(|looked| looked.unwrap_or_else(malformed_again)));
     findings
 }
 
@@ -67,7 +68,11 @@ fn numbers_of_ingest(settings: &Settings) -> Result<(), SettingsError> {
 
 /// Told by `settings` already: this only says what could not be looked at.
 fn malformed_again(error: SettingsError) -> Finding {
-    Finding::remark("settings", format!("{} can't be read, so nothing is said of it", error.variable), error.remedy)
+    Finding::remark(
+        "settings",
+        format!("{} can't be read, so nothing is said of it", error.variable),
+        error.remedy,
+    )
 }
 
 fn secret(settings: &Settings) -> Finding {
@@ -107,7 +112,9 @@ fn token(settings: &Settings) -> Finding {
     let off = settings.text("BUZON_EFFECTS").is_some_and(|text| text == "off");
     match settings.secret(VARIABLE) {
         Err(error) => Finding::wrong(ABOUT, format!("{} {}", error.variable, error.problem), error.remedy),
-        Ok(None) => Finding::remark(ABOUT, format!("{VARIABLE} is not set: all is stored, nothing is sent"), REMEDY),
+        Ok(None) => {
+            Finding::remark(ABOUT, format!("{VARIABLE} is not set: all is stored, nothing is sent"), REMEDY)
+        }
         Ok(Some(token)) => match oddity(token.expose()) {
             Some(odd) => Finding::wrong(ABOUT, format!("{VARIABLE} {odd}"), REMEDY),
             None if off => Finding::remark(
@@ -170,7 +177,9 @@ fn timeouts(settings: &Settings) -> Result<Finding, SettingsError> {
     } else if stop <= needed {
         Finding::remark(
             ABOUT,
-            format!("stopping may take {stop:?}: a call of Kapso's API under way ({REQUEST_TIMEOUT:?}) is cut off, and its end unknown"),
+            format!(
+                "stopping may take {stop:?}: a call of Kapso's API under way ({REQUEST_TIMEOUT:?}) is cut off, and its end unknown"
+            ),
             format!("set BUZON_SHUTDOWN_DEADLINE_MS above {}", needed.as_millis()),
         )
     } else {
@@ -183,17 +192,22 @@ fn sizes(settings: &Settings) -> Result<Finding, SettingsError> {
     const ABOUT: &str = "sizes";
     let prefetch: u32 = settings.parsed("BUZON_PREFETCH", 1000, "a number from 1 to 2000")?;
     let window: u32 = settings.parsed("BUZON_WINDOW", 250, "a number of deliveries, at least 1")?;
-    let pool: u32 = settings.parsed("BUZON_DATABASE_CONNECTIONS", 10, "a number of connections, at least 1")?;
+    let pool: u32 =
+        settings.parsed("BUZON_DATABASE_CONNECTIONS", 10, "a number of connections, at least 1")?;
     Ok(if window > prefetch {
         Finding::remark(
             ABOUT,
-            format!("BUZON_WINDOW ({window}) is more than BUZON_PREFETCH ({prefetch}): a window is never full"),
+            format!(
+                "BUZON_WINDOW ({window}) is more than BUZON_PREFETCH ({prefetch}): a window is never full"
+            ),
             "set BUZON_PREFETCH to twice the window, or more",
         )
     } else if pool < CONNECTION_USERS {
         Finding::remark(
             ABOUT,
-            format!("BUZON_DATABASE_CONNECTIONS ({pool}) is few: {CONNECTION_USERS} tasks of a worker share them"),
+            format!(
+                "BUZON_DATABASE_CONNECTIONS ({pool}) is few: {CONNECTION_USERS} tasks of a worker share them"
+            ),
             format!("set it to {CONNECTION_USERS} or more"),
         )
     } else {

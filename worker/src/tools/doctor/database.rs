@@ -36,10 +36,12 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
 async fn reached(scope: &Scope) -> Result<(PgConnection, Vec<Finding>), Box<Finding>> {
     const ABOUT: &str = "reached";
     const REMEDY: &str = "is Postgres up, and DATABASE_URL right (user, password, database)? Until then webhooks wait in RabbitMQ";
-    let options = settings::database(&scope.settings)
-        .map_err(|error| Finding::wrong(ABOUT, format!("{} {}", error.variable, error.problem), error.remedy))?;
+    let options = settings::database(&scope.settings).map_err(|error| {
+        Finding::wrong(ABOUT, format!("{} {}", error.variable, error.problem), error.remedy)
+    })?;
     let place = format!("{}:{}", options.get_host(), options.get_port());
-    let away = |why: String| Finding::wrong(ABOUT, format!("Postgres at {place} can't be used: {why}"), REMEDY);
+    let away =
+        |why: String| Finding::wrong(ABOUT, format!("Postgres at {place} can't be used: {why}"), REMEDY);
     let options = options.application_name("buzon-doctor").options([("statement_timeout", "5s")]);
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await;
     let mut connection = connecting
@@ -47,7 +49,8 @@ async fn reached(scope: &Scope) -> Result<(PgConnection, Vec<Finding>), Box<Find
         .map_err(|error| away(error.to_string()))?;
     let is_here = options.get_socket().is_some() || is_local(options.get_host());
     let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    let encrypted: Option<bool> = sqlx::query_scalar(encrypted).fetch_optional(&mut connection).await.unwrap_or_default();
+    let encrypted: Option<bool> =
+        sqlx::query_scalar(encrypted).fetch_optional(&mut connection).await.unwrap_or_default();
     let mut findings = vec![Finding::fine(ABOUT, format!("Postgres answers at {place}"))];
     if !is_here && encrypted == Some(false) {
         findings.push(Finding::remark(
@@ -83,8 +86,9 @@ async fn in_it(connection: &mut PgConnection) -> Vec<Finding> {
 async fn schema(connection: &mut PgConnection) -> sqlx::Result<Finding> {
     const ABOUT: &str = "schema";
     const REMEDY: &str = "run `worker migrate`";
-    let exists: bool =
-        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
     let applied: HashMap<i64, bool> = if exists {
         let rows: Vec<(i64, bool)> =
             sqlx::query_as("SELECT version, success FROM _sqlx_migrations").fetch_all(connection).await?;
@@ -99,7 +103,9 @@ async fn schema(connection: &mut PgConnection) -> sqlx::Result<Finding> {
     Ok(match missing.as_slice() {
         [] => Finding::fine(ABOUT, format!("all {} are there", count(known, "migration", "migrations"))),
         missing if missing.len() == known => Finding::wrong(ABOUT, "the database has no schema yet", REMEDY),
-        [one] => Finding::wrong(ABOUT, format!("the migration {one} is missing: workers wait for it"), REMEDY),
+        [one] => {
+            Finding::wrong(ABOUT, format!("the migration {one} is missing: workers wait for it"), REMEDY)
+        }
         missing => Finding::wrong(
             ABOUT,
             format!("migrations are missing, and workers wait for them: {}", missing.join(", ")),
@@ -112,7 +118,8 @@ async fn writable(connection: &mut PgConnection) -> sqlx::Result<Finding> {
     let read_only: String =
         sqlx::query_scalar("SELECT current_setting('transaction_read_only')").fetch_one(connection).await?;
     Ok(if read_only == "on" {
-        let remedy = "is it a stand-by, or was default_transaction_read_only set? Give the primary in DATABASE_URL";
+        let remedy =
+            "is it a stand-by, or was default_transaction_read_only set? Give the primary in DATABASE_URL";
         Finding::wrong("writable", "Postgres takes no writes here: nothing can be stored", remedy)
     } else {
         Finding::fine("writable", "it takes writes")
@@ -184,10 +191,34 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
     const REFUSED: &str = "SELECT count(*) FROM api_keys WHERE hold = 'token_refused'";
     let mut findings = Vec::new();
     for (about, ask, one, several, remedy) in [
-        ("dead letters", LETTERS, "webhook could not be understood", "items could not be understood", "see why: worker dead-letters list"),
-        ("unknown effects", UNKNOWN, "call of Kapso has no known end", "calls of Kapso have no known end", "worker effects list, or docs/OPERATIONS.md, \"Pending, dead letters, effects\""),
-        ("pending", PENDING, "webhook waits for the slow lane", "webhooks wait for the slow lane", "is a worker running, and does its log say why it can't project them?"),
-        ("held", REFUSED, "key is held, since Kapso refused it", "keys are held, since Kapso refused them", "see the check `api`; a changed key counts as a new one"),
+        (
+            "dead letters",
+            LETTERS,
+            "webhook could not be understood",
+            "items could not be understood",
+            "see why: worker dead-letters list",
+        ),
+        (
+            "unknown effects",
+            UNKNOWN,
+            "call of Kapso has no known end",
+            "calls of Kapso have no known end",
+            "worker effects list, or docs/OPERATIONS.md, \"Pending, dead letters, effects\"",
+        ),
+        (
+            "pending",
+            PENDING,
+            "webhook waits for the slow lane",
+            "webhooks wait for the slow lane",
+            "is a worker running, and does its log say why it can't project them?",
+        ),
+        (
+            "held",
+            REFUSED,
+            "key is held, since Kapso refused it",
+            "keys are held, since Kapso refused them",
+            "see the check `api`; a changed key counts as a new one",
+        ),
     ] {
         let many: i64 = sqlx::query_scalar(ask).fetch_one(&mut *connection).await?;
         if many > 0 {
@@ -195,7 +226,8 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::fine("open matters", "no dead letter, nothing unknown, nothing pending for long"));
+        findings
+            .push(Finding::fine("open matters", "no dead letter, nothing unknown, nothing pending for long"));
     }
     Ok(findings)
 }

@@ -55,7 +55,10 @@ async fn ready(http: &reqwest::Client, url: Url) -> Finding {
                 Some(broker) if broker.starts_with("ok") => Finding::fine(ABOUT, "ingest takes webhooks"),
                 Some(broker) => Finding::remark(
                     ABOUT,
-                    format!("ingest takes webhooks into its spool, since its broker is not well: {}", screen::plain(broker)),
+                    format!(
+                        "ingest takes webhooks into its spool, since its broker is not well: {}",
+                        screen::plain(broker)
+                    ),
                     "see the check `broker`; the spool drains by itself",
                 ),
                 None => Finding::wrong(
@@ -85,7 +88,8 @@ fn spool(figures: &Figures<'_>) -> Finding {
     let (webhooks, oldest) = (value("buzon_spool_webhooks"), value("buzon_spool_oldest_seconds"));
     let full = value("buzon_spool_bytes") / value("buzon_spool_max_bytes").max(1.0);
     let unreadable = value("buzon_spool_unreadable_total");
-    let says = format!("{webhooks} webhooks wait in it, the oldest for {oldest:.0} s; {:.0} % full", full * 100.0);
+    let says =
+        format!("{webhooks} webhooks wait in it, the oldest for {oldest:.0} s; {:.0} % full", full * 100.0);
     if unreadable > 0.0 {
         let remedy = "docs/OPERATIONS.md, \"The spool\": what `.damaged` files are";
         Finding::wrong(ABOUT, format!("{unreadable} parts of it can't be read"), remedy)
@@ -116,13 +120,15 @@ fn signatures(figures: &Figures<'_>) -> Finding {
         .named(guide::INVALID);
     }
     if refused("invalid") > 0.0 {
-        let says = format!("{} webhooks had a wrong signature {since}, {taken} were taken", refused("invalid"));
+        let says =
+            format!("{} webhooks had a wrong signature {since}, {taken} were taken", refused("invalid"));
         let remedy = "if they were Kapso's: KAPSO_WEBHOOK_SECRET has to be identical on both sides, character for character";
         return Finding::remark(ABOUT, says, remedy).named(guide::INVALID);
     }
     if refused("missing") > 0.0 {
         let says = format!("{} webhooks had no signature {since}, {taken} were taken", refused("missing"));
-        let remedy = "if they were Kapso's: look at the webhook's secret in Kapso, and whether a proxy drops headers";
+        let remedy =
+            "if they were Kapso's: look at the webhook's secret in Kapso, and whether a proxy drops headers";
         return Finding::remark(ABOUT, says, remedy).named(guide::MISSING);
     }
     if refused("duplicate") > 0.0 {

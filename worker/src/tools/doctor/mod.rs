@@ -58,7 +58,11 @@ pub async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<Exi
     for (check, findings) in checks.iter().zip(found) {
         report.add(check.name(), findings);
     }
-    if json { screen::json(&report.json())? } else { screen::say(report.text())? }
+    if json {
+        screen::json(&report.json())?
+    } else {
+        screen::say(report.text())?
+    }
     let well = report.how_many(Mark::Wrong) == 0;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -148,7 +148,18 @@ mod tests {
         assert!(report.text().ends_with("All is well, with 1 remark."), "{}", report.text());
         report.add("two", vec![Finding::wrong("b", "is not", "mend it").named("No se reciben webhooks")]);
         insta::assert_snapshot!(console::strip_ansi_codes(&report.text()), @r"
+        one
+          ✓ a       is fine
+          ! longer  may be
+                    → look
+
+        two
+          ✗ b       is not
+                    → mend it
+                      guía: No se reciben webhooks
+
+        1 thing is wrong, with 1 remark.
         ");
-        insta::assert_snapshot!(report.json().to_string(), @"");
+        insta::assert_snapshot!(report.json().to_string(), @r#"{"findings":[{"about":"a","check":"one","mark":"fine","says":"is fine"},{"about":"longer","check":"one","mark":"remark","remedy":"look","says":"may be"},{"about":"b","check":"two","guide":"No se reciben webhooks","mark":"wrong","remedy":"mend it","says":"is not"}],"remarks":1,"well":false,"wrong":1}"#);
     }
 }

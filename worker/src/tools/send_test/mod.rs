@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, error::ErrorKind};
 use contract::{
     envelope::WebhookId,
-    kind,
-    secrets,
+    kind, secrets,
     settings::{Settings, SettingsError},
     signature::{self, SignatureHeader},
 };
@@ -80,7 +79,10 @@ impl SendTest {
     ///
     /// # Errors
     /// When a setting is missing or malformed; the inner one when the dialect has no such event.
-    pub fn read(arguments: Arguments, settings: &Settings) -> Result<Result<Self, clap::Error>, SettingsError> {
+    pub fn read(
+        arguments: Arguments,
+        settings: &Settings,
+    ) -> Result<Result<Self, clap::Error>, SettingsError> {
         if !arguments.dialect.tells(arguments.kind) {
             return Ok(Err(no_such(&arguments)));
         }
@@ -124,7 +126,11 @@ impl SendTest {
     fn where_to_see_it(&self) -> String {
         let Told { kind, message_id, conversation_id, contact, .. } = &self.told;
         let row = if kind.is_of_a_message() {
-            format!("SELECT direction, type, body, status FROM messages WHERE id = (SELECT id FROM message_aliases WHERE alias = '{message_id}')")
+            // A wamid is its own name; any other is an alias.
+            format!(
+                "SELECT direction, type, body, status FROM messages WHERE id = '{message_id}' \
+                 OR id = (SELECT id FROM message_aliases WHERE alias = '{message_id}')"
+            )
         } else if kind.is_of_a_conversation() {
             format!("SELECT * FROM conversations WHERE id = '{conversation_id}'")
         } else {
@@ -138,7 +144,8 @@ impl SendTest {
     }
 
     fn curl(&self) -> String {
-        let header = |(name, value): &(&str, String)| format!(" \\\n  -H {}", quoted(&format!("{name}: {value}")));
+        let header =
+            |(name, value): &(&str, String)| format!(" \\\n  -H {}", quoted(&format!("{name}: {value}")));
         let headers: String = self.headers.iter().map(header).collect();
         format!(
             "curl {} \\\n  -H 'Content-Type: application/json'{headers} \\\n  --data-binary {}",
@@ -156,7 +163,9 @@ fn told(arguments: &Arguments, settings: &Settings) -> Told {
         message_id: arguments.message.clone().unwrap_or_else(|| Told::fresh(sort)),
         conversation_id: arguments.conversation.clone().unwrap_or_else(|| Told::fresh("conv-test-")),
         contact: arguments.from.as_ref().map_or_else(Told::nobodys_number, digits),
-        phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID").unwrap_or_else(|| "100000000000000".to_owned()),
+        phone_number_id: settings
+            .text("KAPSO_PHONE_NUMBER_ID")
+            .unwrap_or_else(|| "100000000000000".to_owned()),
         text: arguments.text.clone(),
         at: OffsetDateTime::now_utc(),
     }

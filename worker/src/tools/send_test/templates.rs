@@ -234,10 +234,15 @@ mod tests {
                 let decoded = decode(&envelope(&dialect.tell(&told(*kind))));
                 let what = format!("{dialect:?} {kind:?}: {decoded:?}");
                 assert!(decoded.not_understood == 0 && decoded.undecodable.is_empty(), "{what}");
-                assert!(decoded.dialect.is_some() && decoded.events.iter().all(|event| event.at.timed), "{what}");
+                assert!(
+                    decoded.dialect.is_some() && decoded.events.iter().all(|event| event.at.timed),
+                    "{what}"
+                );
                 let facts = || decoded.events.iter().map(|event| &event.fact);
                 let says = match kind.status() {
-                    Some(status) => facts().any(|fact| matches!(fact, Fact::Status(told) if progress(told.progress) == Some(status))),
+                    Some(status) => facts().any(
+                        |fact| matches!(fact, Fact::Status(told) if progress(told.progress) == Some(status)),
+                    ),
                     None if *kind == Kind::Received => facts().any(|fact| {
                         matches!(fact, Fact::Message(told) if told.body.as_deref() == Some("Hola")
                             && told.names.iter().any(|name| name == "wamid.TEST"))

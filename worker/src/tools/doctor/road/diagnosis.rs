@@ -43,7 +43,11 @@ fn ingest_takes_it(tried: &Tried<'_>) -> bool {
 
 fn unanswered(tried: &Tried<'_>, how: Failure, why: &str) -> Finding {
     let url = tried.url;
-    let runs = if ingest_takes_it(tried) { " (ingest itself takes webhooks: the way to it is at fault)" } else { "" };
+    let runs = if ingest_takes_it(tried) {
+        " (ingest itself takes webhooks: the way to it is at fault)"
+    } else {
+        ""
+    };
     match how {
         Failure::Name => Finding::wrong(
             ABOUT,
@@ -128,9 +132,12 @@ fn refused(tried: &Tried<'_>, answered: &Answered) -> Finding {
             format!("ingest can't make webhooks durable: {}", screen::plain(detail)),
             "neither RabbitMQ nor the spool takes them: see the checks `broker` and `ingest`",
         ),
-        (300..400, _) => Finding::wrong(
+        (300..=399, _) => Finding::wrong(
             ABOUT,
-            format!("{url} leads elsewhere ({status}): {}", screen::plain(answered.location.as_deref().unwrap_or("nowhere"))),
+            format!(
+                "{url} leads elsewhere ({status}): {}",
+                screen::plain(answered.location.as_deref().unwrap_or("nowhere"))
+            ),
             "register the address that it leads to: a POST is not led along",
         )
         .named(guide::NOTHING),
@@ -142,7 +149,8 @@ fn refused(tried: &Tried<'_>, answered: &Answered) -> Finding {
         .named(guide::NOTHING),
         (_, detail) => {
             let detail = detail.map(screen::plain).unwrap_or_default();
-            let remedy = "docs/OPERATIONS.md, \"What the answers mean\"; the proxy's log, where it is not ingest's";
+            let remedy =
+                "docs/OPERATIONS.md, \"What the answers mean\"; the proxy's log, where it is not ingest's";
             Finding::wrong(ABOUT, format!("{url} answers {status} {detail}"), remedy)
         }
     }

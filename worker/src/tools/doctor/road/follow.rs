@@ -33,12 +33,18 @@ pub(super) async fn into_postgres(settings: &Settings, body: &[u8]) -> Finding {
         }
         Ok(Place::Archived) => Finding::wrong(
             ABOUT,
-            format!("the test event is archived, and not projected after {} s (webhook {id})", PATIENCE.as_secs()),
+            format!(
+                "the test event is archived, and not projected after {} s (webhook {id})",
+                PATIENCE.as_secs()
+            ),
             "the slow lane has it: a worker's log says why, or that none is running",
         ),
         Ok(Place::Nowhere) => Finding::wrong(
             ABOUT,
-            format!("ingest answered 200, and the test event is not in Postgres after {} s (webhook {id})", PATIENCE.as_secs()),
+            format!(
+                "ingest answered 200, and the test event is not in Postgres after {} s (webhook {id})",
+                PATIENCE.as_secs()
+            ),
             "no worker stores it: is one running, on the same RabbitMQ and the same Postgres? It is not lost: it waits in the queue or in the spool",
         ),
         Err(why) => Finding::remark(
@@ -52,7 +58,8 @@ pub(super) async fn into_postgres(settings: &Settings, body: &[u8]) -> Finding {
 async fn arrived(settings: &Settings, id: WebhookId) -> Result<Place, String> {
     const ASK: &str = "SELECT projected_at IS NOT NULL FROM webhooks
                        WHERE id = $1 AND received_at > now() - interval '1 day'";
-    let options = settings::database(settings).map_err(|error| error.to_string())?.application_name("buzon-doctor");
+    let options =
+        settings::database(settings).map_err(|error| error.to_string())?.application_name("buzon-doctor");
     let connected = timeout(PATIENCE, PgConnection::connect_with(&options)).await;
     let mut connection =
         connected.map_err(|_| "Postgres does not answer".to_owned())?.map_err(|error| error.to_string())?;

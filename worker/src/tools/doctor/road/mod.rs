@@ -64,7 +64,8 @@ async fn walked(scope: &Scope) -> Result<Vec<Finding>, SettingsError> {
         return Ok(findings);
     }
     // Why not? The same by ingest's own address, and one that no rewriting changes, tell.
-    let by_near = if target.url == near { None } else { Some(post(&scope.http, near, &headers, &event).await) };
+    let by_near =
+        if target.url == near { None } else { Some(post(&scope.http, near, &headers, &event).await) };
     let unchangeable = match &sent {
         Sent::Answered(answered) if answered.status == 401 => {
             let headers = signer.headers(probe::UNCHANGEABLE);
