@@ -6,12 +6,15 @@
 use std::{str::FromStr, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
+use lapin::{
+    Connection, ConnectionProperties,
+    uri::{AMQPScheme, AMQPUri},
+};
 use tokio::time::timeout;
 
 use crate::{
     settings::{Settings, SettingsError},
-    topology::{self, Mismatch},
+    topology::{self, Inspected, Mismatch},
     transport::Attempt,
 };
 
@@ -66,12 +69,42 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]; try again after a pause of [`retry_pauses`].
     pub async fn connect(&self) -> Result<Connection, BrokerError> {
+        self.connect_and(topology::declare).await.map(|(connection, ())| connection)
+    }
+
+    /// Connects, looks at the topology without changing it, and goes.
+    ///
+    /// # Errors
+    /// [`BrokerError`], but for what differs: that is told of each thing.
+    pub async fn inspect(&self) -> Result<Vec<Inspected>, BrokerError> {
+        let (connection, inspected) = self.connect_and(topology::inspect).await?;
+        connection.close(200, "seen".into()).await?;
+        Ok(inspected)
+    }
+
+    /// Where it is: host and port.
+    #[must_use]
+    pub fn authority(&self) -> (&str, u16) {
+        (&self.uri.authority.host, self.uri.authority.port)
+    }
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.uri.scheme == AMQPScheme::AMQPS
+    }
+
+    /// Connects and does something first, both within the deadline.
+    async fn connect_and<T>(
+        &self,
+        first: impl AsyncFnOnce(&Connection, &str) -> Result<T, BrokerError>,
+    ) -> Result<(Connection, T), BrokerError> {
         let mut attempt = Attempt::default();
         let connected = timeout(CONNECT_DEADLINE, async {
             let properties = ConnectionProperties::default().with_connection_name(self.name.into());
             let connection = attempt.connect(self.uri.clone(), properties).await?;
-            topology::declare(&connection, &self.uri.vhost).await?;
-            Ok(connection)
+            let done = first(&connection, &self.uri.vhost).await?;
+            Ok((connection, done))
         });
         // Out of time, or dropped half-way, the attempt takes its socket with it.
         let connected = connected.await.map_err(|_| BrokerError::Deadline)?;

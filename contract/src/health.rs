@@ -143,7 +143,8 @@ pub fn check(address: SocketAddr) -> io::Result<()> {
 }
 
 /// An address to connect to: one that listens everywhere is reached on loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+#[must_use]
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

@@ -2,7 +2,7 @@
 //!
 //! A thing is in here only if both sides must agree on it: the [`envelope`] that
 //! crosses the broker and the [`kind`] it is routed by, the [`signature`] that lets a
-//! webhook in, the [`topology`] of exchanges and queues, and how a process of ours
+//! webhook in and the [`secrets`] it is made with, the [`topology`] of exchanges and queues, and how a process of ours
 //! reads its [`settings`], reaches the [`broker`], reports ([`telemetry`], and of what lasts
 //! with a [`nag`]), raises an [`alarm`], says how it is ([`health`]) and stops ([`lifecycle`]).
 //!
@@ -16,6 +16,7 @@ pub mod health;
 pub mod kind;
 pub mod lifecycle;
 pub mod nag;
+pub mod secrets;
 pub mod settings;
 pub mod shown;
 pub mod signature;

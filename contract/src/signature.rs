@@ -180,6 +180,13 @@ impl Keys {
         }
     }
 
+    /// Whether one of the signatures `presented` belongs to `bytes` that did *not* come: a
+    /// question about what went wrong on the way. It makes no [`Verified`], and lets nobody in.
+    #[must_use]
+    pub fn would_take(&self, presented: &Presented, bytes: &[u8]) -> bool {
+        presented.0.iter().any(|(header, value)| self.check(*header, value, bytes).is_some())
+    }
+
     /// The key that made this signature of this body, if one of ours did.
     fn check(&self, header: SignatureHeader, value: &[u8], body: &[u8]) -> Option<VerifiedBy> {
         let code = header.decode(value)?;

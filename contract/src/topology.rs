@@ -12,7 +12,11 @@
 //! quorum queues: only their confirms are backed by an fsync. The arguments are valid on
 //! RabbitMQ 3.10 and 4.x; they can't be changed on a queue that exists.
 
+mod inspection;
+
 use std::fmt;
+
+pub use inspection::{Found, Inspected, Waiting, inspect};
 
 use lapin::{
     Channel, Connection, ErrorKind, ExchangeKind,
@@ -86,32 +90,45 @@ impl fmt::Display for Mismatch {
 /// When the connection fails, or something with the same name is different.
 pub async fn declare(connection: &Connection, vhost: &str) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await?;
-    let differs = |thing| {
-        move |error: lapin::Error| match error.kind() {
-            ErrorKind::ProtocolError(amqp) if amqp.get_id() == PRECONDITION_FAILED => {
-                let difference = amqp.get_message().to_string();
-                BrokerError::Topology(Mismatch { thing, vhost: vhost.to_owned(), difference })
-            }
-            _ => BrokerError::Amqp(error),
-        }
-    };
-    let alternate = table([("alternate-exchange", text(UNROUTED))]);
-    let none = FieldTable::default;
-    for (name, kind, arguments) in [
-        (UNROUTED, ExchangeKind::Fanout, none()),
-        (DEAD_LETTERS, ExchangeKind::Fanout, none()),
-        (EVENTS_EXCHANGE, ExchangeKind::Topic, alternate),
-    ] {
-        exchange(&channel, name, kind, arguments).await.map_err(differs(Thing::Exchange(name)))?;
+    for (name, kind, arguments) in exchanges() {
+        let thing = Thing::Exchange(name);
+        exchange(&channel, name, kind, arguments).await.map_err(|error| differs(error, thing, vhost))?;
     }
-    for (name, exchange, arguments) in [
+    for (name, exchange, arguments) in queues() {
+        let thing = Thing::Queue(name);
+        queue(&channel, name, exchange, arguments).await.map_err(|error| differs(error, thing, vhost))?;
+    }
+    Ok(channel.close(200, "declared".into()).await?)
+}
+
+/// The exchanges, each after the one that it leads to.
+fn exchanges() -> [(&'static str, ExchangeKind, FieldTable); 3] {
+    let alternate = table([("alternate-exchange", text(UNROUTED))]);
+    [
+        (UNROUTED, ExchangeKind::Fanout, FieldTable::default()),
+        (DEAD_LETTERS, ExchangeKind::Fanout, FieldTable::default()),
+        (EVENTS_EXCHANGE, ExchangeKind::Topic, alternate),
+    ]
+}
+
+/// The queues, each with the exchange whose messages it takes.
+fn queues() -> [(&'static str, &'static str, FieldTable); 3] {
+    [
         (EVENTS_QUEUE, EVENTS_EXCHANGE, events_arguments()),
         (UNROUTED, UNROUTED, events_arguments()),
         (DEAD_LETTERS, DEAD_LETTERS, quorum([])),
-    ] {
-        queue(&channel, name, exchange, arguments).await.map_err(differs(Thing::Queue(name)))?;
+    ]
+}
+
+/// An error of a declaration: ours is told apart from the connection's.
+fn differs(error: lapin::Error, thing: Thing, vhost: &str) -> BrokerError {
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp) if amqp.get_id() == PRECONDITION_FAILED => {
+            let difference = amqp.get_message().to_string();
+            BrokerError::Topology(Mismatch { thing, vhost: vhost.to_owned(), difference })
+        }
+        _ => BrokerError::Amqp(error),
     }
-    Ok(channel.close(200, "declared".into()).await?)
 }
 
 fn events_arguments() -> FieldTable {

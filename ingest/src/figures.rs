@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::http::StatusCode;
+use contract::signature::Refused;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -11,6 +12,7 @@ use metrics::{
 use crate::{publish::Unconfirmed, spool::NotStored};
 
 const RECEIVED: &str = "buzon_webhooks_received_total";
+const UNAUTHENTICATED: &str = "buzon_webhooks_unauthenticated_total";
 const CONFIRMED: &str = "buzon_webhooks_confirmed_total";
 const FAILED: &str = "buzon_publishes_failed_total";
 const PUBLISH_SECONDS: &str = "buzon_publish_seconds";
@@ -38,10 +40,14 @@ const STATUSES: [StatusCode; 7] = [
     StatusCode::SERVICE_UNAVAILABLE,
 ];
 
+/// Why a webhook is not authentic, as the figures name it.
+const NOT_AUTHENTIC: [&str; 4] = ["missing", "invalid", "duplicate", "rewritten"];
+
 /// Handles to all figures, looked up once: counting costs an atomic addition.
 #[derive(Clone)]
 pub struct Figures {
     received: Arc<[(StatusCode, Counter)]>,
+    unauthenticated: Arc<[(&'static str, Counter)]>,
     failed: Arc<[(Unconfirmed, Counter)]>,
     confirmed: Counter,
     publish_seconds: Histogram,
@@ -64,6 +70,7 @@ impl Figures {
     #[must_use]
     pub fn register() -> Self {
         describe_counter!(RECEIVED, "Webhooks that were answered, by HTTP status");
+        describe_counter!(UNAUTHENTICATED, "Webhooks answered 401, by what is wrong with their signature");
         describe_counter!(CONFIRMED, "Webhooks that the broker confirmed before they were answered");
         describe_counter!(FAILED, "Webhooks that the broker did not confirm in time, by reason");
         describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "From a webhook's publish to its confirm");
@@ -74,6 +81,9 @@ impl Figures {
         Self {
             received: STATUSES
                 .map(|status| (status, counter!(RECEIVED, "status" => status.as_str().to_owned())))
+                .into(),
+            unauthenticated: NOT_AUTHENTIC
+                .map(|reason| (reason, counter!(UNAUTHENTICATED, "reason" => reason)))
                 .into(),
             failed: Unconfirmed::ALL.map(|why| (why, counter!(FAILED, "reason" => why.label()))).into(),
             confirmed: counter!(CONFIRMED),
@@ -97,6 +107,19 @@ impl Figures {
 
     pub(crate) fn received(&self, status: StatusCode) {
         if let Some((_, counter)) = self.received.iter().find(|(known, _)| *known == status) {
+            counter.increment(1);
+        }
+    }
+
+    /// A webhook was refused for its signature; `rewritten`: which fits its content in another form.
+    pub(crate) fn unauthenticated(&self, refused: Refused, rewritten: bool) {
+        let reason = match refused {
+            Refused::Missing => "missing",
+            Refused::Invalid if rewritten => "rewritten",
+            Refused::Invalid => "invalid",
+            Refused::Repeated(_) => "duplicate",
+        };
+        if let Some((_, counter)) = self.unauthenticated.iter().find(|(known, _)| *known == reason) {
             counter.increment(1);
         }
     }

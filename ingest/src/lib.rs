@@ -23,4 +23,5 @@ pub mod keep;
 pub mod publish;
 pub mod serve;
 pub mod settings;
+pub mod sign;
 pub mod spool;

@@ -1,22 +1,24 @@
 //! The `ingest` binary. It starts in a straight line and stops in reverse (see `ingest::serve`).
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use contract::{
     broker::{BrokerError, EXIT_TOPOLOGY},
     health,
     settings::{EXIT_USAGE, Settings, SettingsError},
     telemetry,
 };
-use ingest::{serve, settings};
+use ingest::{serve, settings, sign};
 
 /// The door of Buzón: takes Kapso's webhooks and makes them durable, in RabbitMQ or else on its own disk, before it
 /// answers 200.
 ///
-/// It is configured by environment variables (or a file `.env` beside it); see `.env.example`.
+/// It is configured by environment variables (or a file `.env` beside it); see `.env.example`. Something is wrong?
+/// `worker doctor` says what.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "ingest", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -26,16 +28,40 @@ struct Arguments {
 enum Command {
     /// Receive webhooks until SIGTERM (the default)
     Run,
+    /// Print the signature header for the body on standard input
+    ///
+    /// It signs with KAPSO_WEBHOOK_SECRET, the bytes as they are: give curl the same file.
+    #[command(after_help = SIGN_EXAMPLE)]
+    Sign(sign::Arguments),
     /// Ask the ingest on this machine whether it is ready: exit code 0 or 1
     Healthcheck,
+    /// Print the completions of this program for a shell
+    #[command(
+        after_help = "Example:\n  ingest completions bash > ~/.local/share/bash-completion/completions/ingest"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
+
+const SIGN_EXAMPLE: &str = "Example:
+  curl http://127.0.0.1:8000/api/whatsapp/webhook -H \"$(ingest sign < body.json)\" \\
+    -H 'Content-Type: application/json' --data-binary @body.json";
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command.unwrap_or(Command::Run) {
         Command::Run => configured().map(serve::run),
+        Command::Sign(arguments) => {
+            Settings::load().and_then(|settings| sign::Sign::read(arguments, &settings)).map(sign::Sign::run)
+        }
         Command::Healthcheck => Settings::load()
             .and_then(|settings| settings::address(&settings))
             .map(|address| health::check(address).map_err(Into::into)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "ingest", &mut io::stdout());
+            Ok(Ok(()))
+        }
     };
     match done {
         Ok(Ok(())) => ExitCode::SUCCESS,

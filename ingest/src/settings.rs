@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use contract::{
     alarm::{self, Receiver},
     broker::Broker,
+    secrets,
     settings::{Environment, Secret, Settings, SettingsError},
     signature::Keys,
 };
@@ -134,11 +135,8 @@ pub fn address(settings: &Settings) -> Result<SocketAddr, SettingsError> {
 
 /// The secrets that open the door. None at all is a door that stands open: for local trials only.
 fn keys(settings: &Settings) -> Result<Keys, SettingsError> {
-    let mut secrets: Vec<_> = settings.secret("KAPSO_WEBHOOK_SECRET")?.into_iter().collect();
-    if let Some(more) = settings.secret("KAPSO_WEBHOOK_SECRETS")? {
-        secrets.extend(more.expose().split_whitespace().map(Secret::new));
-    }
-    let keys = Keys::new(&secrets, settings.secret("KAPSO_META_APP_SECRET")?.as_ref());
+    let secrets = secrets::webhook(settings)?;
+    let keys = Keys::new(&secrets, secrets::meta_app(settings)?.as_ref());
     if Environment::read(settings)? == Environment::Production && keys.is_empty() {
         return Err(SettingsError::new(
             "KAPSO_WEBHOOK_SECRET",

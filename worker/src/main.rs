@@ -1,8 +1,9 @@
 //! The binary `worker`.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, io, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use contract::{
     broker::{BrokerError, EXIT_TOPOLOGY},
     health,
@@ -11,7 +12,10 @@ use contract::{
 };
 use worker::{run, settings, tools};
 
-/// Stores what Kapso's webhooks say in Postgres, and calls Kapso back.
+/// The memory and the hands of Buzón: stores what Kapso's webhooks say in Postgres, and calls Kapso back.
+///
+/// It is configured by environment variables (or a file `.env` beside it); see `.env.example`. Something is wrong?
+/// `worker doctor` says what.
 #[derive(Parser)]
 #[command(name = "worker", version)]
 struct Arguments {
@@ -35,12 +39,52 @@ enum Command {
     /// See, register, test and resume our webhook at Kapso
     #[command(subcommand)]
     Webhook(tools::webhook::Command),
-    /// Ask the worker on this machine whether it is ready; exit 0 if so
+    /// Look for what is wrong, from the settings to a test event in Postgres, and say how to mend it
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(tools::doctor::Arguments),
+    /// Send a signed test event to ingest, as Kapso would
+    ///
+    /// It is taken for a real one: it is stored, and a message received owes its mark-as-read, and
+    /// a reply where a keyword asks for one.
+    #[command(after_help = SEND_TEST_HELP)]
+    SendTest(tools::send_test::Arguments),
+    /// Ask the worker on this machine whether it is ready: exit code 0 or 1
     Healthcheck,
+    /// Print the completions of this program for a shell
+    #[command(
+        after_help = "Example:\n  worker completions bash > ~/.local/share/bash-completion/completions/worker"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
+
+const DOCTOR_HELP: &str = "\
+It changes nothing. Its test event is archived, of the kind `test.doctor`, and is projected into nothing.
+
+Exit codes: 0 all is well (there may be remarks, `!`), 1 something is wrong (`✗`), 64 `.env` can't be read.
+
+Examples:
+  worker doctor
+  worker doctor --url https://buzon.example.com
+  worker doctor --only broker,database --json";
+
+const SEND_TEST_HELP: &str = "\
+Exit codes: 0 ingest took it, 1 it did not, 64 a setting is missing.
+
+Examples:
+  worker send-test
+  worker send-test --text 'Necesito ayuda' --from +56912345678
+  worker send-test message.delivered --dialect v2 --message wamid.HBgL…
+  worker send-test --dialect meta --dry-run";
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Run);
+    if let Command::Completions { shell } = command {
+        clap_complete::generate(shell, &mut Arguments::command(), "worker", &mut io::stdout());
+        return ExitCode::SUCCESS;
+    }
     let is_service = matches!(command, Command::Run);
     match start(command) {
         Ok(Ok(code)) => code,
@@ -95,6 +139,12 @@ fn start(command: Command) -> Result<anyhow::Result<ExitCode>, SettingsError> {
             let webhook = tools::webhook::Webhook::read(command, &settings)?;
             block_on(webhook.run())
         }
+        Command::Doctor(arguments) => block_on(tools::doctor::run(arguments, settings)),
+        Command::SendTest(arguments) => match tools::send_test::SendTest::read(arguments, &settings)? {
+            Ok(test) => block_on(test.run()),
+            Err(usage) => Err(usage.into()),
+        },
+        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
         Command::Healthcheck => {
             let checked = health::check(settings::metrics_addr(&settings)?);
             checked.map(|()| ExitCode::SUCCESS).map_err(Into::into)

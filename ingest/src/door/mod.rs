@@ -9,6 +9,7 @@ mod loose;
 mod peek;
 mod record;
 mod refusal;
+mod rewritten;
 mod unread;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
@@ -27,6 +28,7 @@ use self::{
     peek::Peek,
     record::{Record, Signature},
     refusal::Refusal,
+    rewritten::Suspicion,
 };
 use crate::{
     alarms::Signatures,
@@ -53,6 +55,7 @@ pub struct Door {
     keeper: Keeper,
     figures: Figures,
     signatures: Signatures,
+    suspicion: Suspicion,
 }
 
 impl Door {
@@ -67,8 +70,8 @@ impl Door {
         signatures: Signatures,
     ) -> Self {
         let budget = Budget::new(limits.inflight_bytes, figures.body_bytes());
-        let verify_token = verify_token.map(VerifyToken::new);
-        Self { keys, verify_token, limits, budget, keeper, figures, signatures }
+        let (verify_token, suspicion) = (verify_token.map(VerifyToken::new), Suspicion::default());
+        Self { keys, verify_token, limits, budget, keeper, figures, signatures, suspicion }
     }
 }
 
@@ -89,6 +92,9 @@ async fn receive(request: HttpRequest, mut payload: web::Payload, door: web::Dat
         Err(refusal) => refusal.response(),
     };
     door.figures.received(response.status());
+    if let Err(Refusal::Signature(refused)) = &outcome {
+        door.figures.unauthenticated(*refused, record.rewritten());
+    }
     record.write(outcome.as_ref().map(|(_, kept)| *kept), response.status());
     if outcome.is_ok() { response } else { unread::holding(payload, response) }
 }
@@ -158,11 +164,16 @@ fn check(
             }
         }
     }
-    let verified = door.keys.verify(&presented, body);
+    let verified = door.keys.verify(&presented, body.clone());
     record.checked(match &verified {
         Ok(verified) => verified.by().into(),
         Err(refused) => Signature::from(*refused),
     });
+    if verified.as_ref().err() == Some(&Refused::Invalid)
+        && let Some(form) = door.suspicion.signed_as(&door.keys, &presented, &body)
+    {
+        record.was_rewritten(form);
+    }
     verified
 }
 

@@ -15,7 +15,7 @@ use contract::{
     signature::{Refused, VerifiedBy},
 };
 
-use super::{peek::Peek, refusal::Refusal};
+use super::{peek::Peek, refusal::Refusal, rewritten::Form};
 use crate::keep::Kept;
 
 /// How a webhook's signature was.
@@ -65,6 +65,7 @@ pub(super) struct Record {
     client: Option<IpAddr>,
     forwarded_for: Option<IpAddr>,
     signature: Option<Signature>,
+    signed_as: Option<Form>,
     kind: Option<String>,
     conversation: Option<String>,
     message: Option<String>,
@@ -79,6 +80,15 @@ impl Record {
 
     pub(super) fn checked(&mut self, signature: Signature) {
         self.signature = Some(signature);
+    }
+
+    /// Its signature fits its content, written in this form: something has rewritten it.
+    pub(super) fn was_rewritten(&mut self, form: Form) {
+        self.signed_as = Some(form);
+    }
+
+    pub(super) fn rewritten(&self) -> bool {
+        self.signed_as.is_some()
     }
 
     pub(super) fn saw(&mut self, seen: &Peek<'_>, kind: &Kind) {
@@ -113,6 +123,12 @@ impl Record {
                 tell!(warn, kept.in = %kept, "KAPSO_WEBHOOK_SECRET not configured: webhook accepted without a signature");
             }
             Ok(kept) => tell!(info, kept.in = %kept, "webhook accepted"),
+            Err(refusal) if self.signed_as.is_some() => tell!(
+                warn,
+                reason = %refusal.reason(),
+                signed.as = self.signed_as.map(tracing::field::display),
+                "webhook refused: something between Kapso and here rewrites the body, so that no signature fits it"
+            ),
             Err(refusal) => tell!(warn, reason = %refusal.reason(), "webhook refused"),
         }
     }

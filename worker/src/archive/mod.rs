@@ -9,7 +9,7 @@ pub(crate) mod pending;
 pub mod selection;
 pub mod slow_lane;
 
-pub use partitions::Partitions;
+pub use partitions::{Partitions, ensure_from};
 
 use std::collections::{BTreeMap, HashSet};
 

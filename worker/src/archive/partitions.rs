@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use time::{Month, OffsetDateTime, UtcOffset};
 
 /// The months whose partition is known to be there.
@@ -28,7 +28,7 @@ impl Partitions {
             if self.known(month) {
                 continue;
             }
-            sqlx::query("SELECT ensure_webhooks_partition($1)").bind(at).execute(pool).await?;
+            ensure_from(pool, at).await?;
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
         }
         Ok(())
@@ -37,4 +37,15 @@ impl Partitions {
     fn known(&self, month: (i32, Month)) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&month)
     }
+}
+
+/// Makes sure of the partition of a time, and of that of the month after: at the turn of a
+/// month nobody waits for a table to be made.
+///
+/// # Errors
+/// When Postgres refuses or is away.
+pub async fn ensure_from(database: impl PgExecutor<'_>, at: OffsetDateTime) -> sqlx::Result<()> {
+    const ENSURE: &str = "SELECT ensure_webhooks_partition($1), ensure_webhooks_partition(
+        ($1 AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC')";
+    sqlx::query(ENSURE).bind(at).execute(database).await.map(drop)
 }

@@ -1,9 +1,11 @@
-//! `worker migrate`: brings the database to this worker's schema.
+//! `worker migrate`: brings the database to this worker's schema, and makes room for this month's
+//! and the next one's webhooks.
 
 use anyhow::Context;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use time::OffsetDateTime;
 
-use crate::schema::MIGRATIONS;
+use crate::{archive, schema::MIGRATIONS};
 
 /// Applies the migrations that are missing. Two at once do no harm: the second waits.
 ///
@@ -13,6 +15,8 @@ pub async fn run(database: &PgConnectOptions) -> anyhow::Result<()> {
     let mut connection =
         PgConnection::connect_with(database).await.context("DATABASE_URL can't be reached")?;
     MIGRATIONS.run(&mut connection).await.context("a migration failed")?;
+    let partitions = archive::ensure_from(&mut connection, OffsetDateTime::now_utc()).await;
+    partitions.context("the partitions can't be made")?;
     let version = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
     tracing::info!(version, "the schema is up to date");
     connection.close().await.context("the connection did not close")

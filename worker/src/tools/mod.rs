@@ -3,9 +3,13 @@
 pub mod backfill;
 pub mod database;
 pub mod dead_letters;
+pub mod doctor;
 pub mod migrate;
+pub mod places;
+pub mod post;
 pub mod replay;
 pub mod screen;
+pub mod send_test;
 pub mod table;
 pub mod webhook;
 pub mod when;
