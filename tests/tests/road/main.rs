@@ -17,6 +17,7 @@ mod refusals;
 mod reply;
 mod rules;
 mod scene;
+mod slots;
 mod slow_lane;
 mod stop;
 mod topology;
