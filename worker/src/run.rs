@@ -70,12 +70,14 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let mut tasks = JoinSet::<Result<(), BrokerError>>::new();
     let consumer = Consumer { broker: settings.broker, store: store.clone(), settings: settings.consume };
     tasks.spawn(consumer.run(outages.clone(), health, stop.clone()));
-    tasks.spawn(slow_lane::run(store.clone(), outages, stop.clone()).map(Ok));
+    tasks.spawn(slow_lane::run(store.clone(), outages.clone(), stop.clone()).map(Ok));
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
     tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
     tasks.spawn(alarms::run(settings.alarms, pool.clone(), stop.clone()).map(Ok));
     if let Some(client) = client {
-        tasks.spawn(dispatcher::run(store, client, settings.api.calls_a_minute, stop.clone()).map(Ok));
+        tasks.spawn(
+            dispatcher::run(store, client, settings.api.calls_a_minute, outages, stop.clone()).map(Ok),
+        );
     }
     let failed = tokio::select! {
         biased;

@@ -209,10 +209,8 @@ impl Store {
         let received = project::project(tx, &batch.events_of(new), lock).await?;
         received.iter().for_each(|message| self.tell(message));
         let now = OffsetDateTime::now_utc();
-        let policy = self.policy();
-        let owed: Vec<_> = received.iter().flat_map(|message| policy.owe(message, now)).collect();
         dead_letters::insert(tx, &batch.dead_letters_of(new)).await?;
-        Ok(outbox::insert(tx, &owed).await?)
+        Ok(outbox::owe(tx, &self.policy(), &received, now).await?)
     }
 }
 

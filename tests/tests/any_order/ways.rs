@@ -84,8 +84,7 @@ pub(crate) async fn project(pool: &PgPool, events: &[Sourced]) -> Result<()> {
         match project::project(&mut tx, events, lock).await {
             Ok(received) => {
                 let now = OffsetDateTime::now_utc();
-                let owed: Vec<_> = received.iter().flat_map(|message| policy().owe(message, now)).collect();
-                outbox::insert(&mut tx, &owed).await?;
+                outbox::owe(&mut tx, &policy(), &received, now).await?;
                 return Ok(tx.commit().await?);
             }
             Err(ProjectError::NeedsExclusive) if lock == Lock::Shared => {

@@ -1,9 +1,11 @@
 //! The whole road in each of Kapso's dialects, with each of its APIs: one message, one reply,
 //! one mark where the API can be told, and one row for what three statuses told.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use harness::wait;
 use kapso_sim::{Dialect, InboundMessage, SimConfig, Statuses};
+use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::scene::{PATIENCE, REPLY, Road, kapso};
 
@@ -104,5 +106,49 @@ async fn batches_and_the_meta_proxy() -> Result<()> {
 #[tokio::test]
 async fn metas_dialect_and_the_meta_proxy() -> Result<()> {
     assert_eq!(walked(Dialect::Meta, Api::MetaProxy).await?, "done");
+    Ok(())
+}
+
+/// Two dialects are configured for one number, and what comes first names neither a conversation nor Kapso's id, by
+/// which alone the conversation API can be told. The other makes up for it.
+#[tokio::test]
+async fn what_the_first_dialect_can_not_address_the_second_can() -> Result<()> {
+    let road = road_in(Dialect::V1, Api::Conversation).await?;
+    let _programs = road.open().await?;
+    // Nobody listens there: Kapso's own webhook is handed in below, once Meta's has been projected.
+    road.sim.set_webhook_url("http://127.0.0.1:9/");
+    let ids = road.sim.inbound(InboundMessage::text("+56955501234", "Necesito ayuda"));
+    let meta = json!({
+        "object": "whatsapp_business_account",
+        "entry": [{ "id": "1", "changes": [{ "field": "messages", "value": {
+            "messaging_product": "whatsapp",
+            "metadata": { "display_phone_number": "1", "phone_number_id": road.sim.line().phone_number_id },
+            "contacts": [{ "profile": { "name": "Begoña" }, "wa_id": "56955501234" }],
+            "messages": [{
+                "id": ids.wamid, "from": "56955501234", "type": "text", "text": { "body": "Necesito ayuda" },
+                "timestamp": OffsetDateTime::now_utc().unix_timestamp().to_string(),
+            }],
+        } }] }],
+    });
+    let answer = road.stage.post_signed(meta.to_string()).await?;
+    ensure!(answer.status() == 200, "{answer:?}");
+    for kind in ["send_text", "mark_read"] {
+        let refused = road.effect_becomes(&ids.wamid, kind, "discarded").await?;
+        ensure!(
+            refused.outcome.as_deref().is_some_and(|why| why.contains("conversation API")),
+            "{refused:?}"
+        );
+    }
+    let delivery = road.sim.deliveries().pop().context("Kapso's own webhook")?;
+    let answer = road.stage.post_signed(delivery.body).await?;
+    ensure!(answer.status() == 200, "{answer:?}");
+    for kind in ["send_text", "mark_read"] {
+        let effect = road.effect_becomes(&ids.wamid, kind, "done").await?;
+        assert_eq!(effect.attempts, 1);
+    }
+    let (sends, marks) = (road.sim.accepted_sends(), road.sim.accepted_marks());
+    assert_eq!((sends.len(), marks.len()), (1, 1));
+    assert_eq!(sends[0].conversation_id, ids.conversation_id);
+    assert_eq!(marks[0].message, ids.message_id);
     Ok(())
 }

@@ -11,8 +11,11 @@ use kapso_sim::{Action, Call, Fault, InboundMessage, Outcome, Reply, SentIds, Ti
 
 use crate::scene::{PATIENCE, Road, figure, holds, number};
 
-/// A lease that nobody ends runs out after this.
-const LEASE: Duration = Duration::from_secs(30);
+/// How long a request can be under way.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The lease of a probe runs out after this: it is little longer than its request can be under way.
+const PROBE_LEASE: Duration = Duration::from_secs(13);
 
 /// How long a key that fails is watched.
 const WATCHED: Duration = Duration::from_secs(10);
@@ -229,13 +232,14 @@ async fn a_prober_that_is_killed_is_followed_by_one() -> Result<()> {
     let _others = tokio::try_join!(road.stage.worker(), road.stage.worker())?;
     let asked = road.ask(1..6);
     road.owed(12).await?;
-    holds("no call", WATCHED, async || Ok(road.sim.calls().len() == 6)).await?;
-    road.key_becomes("", LEASE + PATIENCE).await?;
+    road.key_becomes("", PROBE_LEASE + PATIENCE).await?;
     for ids in &asked {
         road.effect_becomes(&ids.message_id, "send_text", "done").await?;
     }
     let calls = road.sim.calls();
-    assert!(calls[6].at_ms - calls[5].at_ms >= 20_000, "no second probe beside the first: {probe}");
+    let waited = Duration::from_millis(u64::try_from(calls[6].at_ms - calls[5].at_ms)?);
+    assert!(waited > REQUEST_TIMEOUT, "no second probe beside the first: {probe}, {waited:?}");
+    assert!(waited < 2 * PROBE_LEASE, "no longer than it must be: {probe}, {waited:?}");
     let lost = "SELECT count(*) FROM effects WHERE state = 'unknown'";
     assert_eq!(road.count(lost).await?, 1, "{:?}", road.effects().await?);
     assert!(road.sends_asked(&first) <= 5);

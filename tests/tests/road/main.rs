@@ -19,6 +19,7 @@ mod refusals;
 mod reply;
 mod rules;
 mod scene;
+mod slots;
 mod slow_lane;
 mod stop;
 mod topology;

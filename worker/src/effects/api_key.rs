@@ -42,11 +42,27 @@ impl From<Row> for Key {
     }
 }
 
-/// What is known of a key, without waiting for those who are changing it.
-pub(super) async fn look(pool: &PgPool, id: &str) -> sqlx::Result<Key> {
-    let row: Option<Row> =
-        sqlx::query_as("SELECT * FROM api_keys WHERE id = $1").bind(id).fetch_optional(pool).await?;
-    Ok(row.map(Key::from).unwrap_or_default())
+/// What one look at the outbox tells, without waiting for those who are changing it.
+#[derive(FromRow)]
+struct Glance {
+    now: OffsetDateTime,
+    due: bool,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
+/// What is known of a key, at what time, and whether an effect is due. Locks nothing.
+pub(super) async fn look(pool: &PgPool, id: &str) -> sqlx::Result<(Key, OffsetDateTime, bool)> {
+    let glance: Glance = sqlx::query_as(
+        "SELECT now(), EXISTS (SELECT FROM effects WHERE kind = ANY('{send_text,mark_read}')
+                AND state = 'pending' AND lease IS NULL AND next_at <= now()) AS due,
+            limited_until, COALESCE(failures, 0) AS failures, hold, held_since, next_probe_at, probe, probe_until
+         FROM (SELECT) AS always LEFT JOIN api_keys ON id = $1",
+    )
+    .bind(id)
+    .fetch_one(pool)
+    .await?;
+    Ok((glance.row.into(), glance.now, glance.due))
 }
 
 /// Locks a key until the end of the transaction.
@@ -64,14 +80,22 @@ pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
 
 /// The time, and how many calls have left within the last minute. Asked in a statement of
 /// its own, after the lock: what others leased before has been committed by then. A second
-/// more than a minute, because a request leaves a little later than it is leased.
+/// more than a minute, because a request leaves a little later than it is leased; and calls are
+/// counted by whole seconds.
 pub(super) async fn calls_lately(tx: &mut PgConnection) -> sqlx::Result<(OffsetDateTime, i64)> {
     sqlx::query_as(
         "SELECT statement_timestamp(), (
-            SELECT count(*) FROM effect_attempts WHERE started_at > statement_timestamp() - interval '61 seconds')",
+            SELECT COALESCE(sum(calls), 0)::bigint FROM api_calls
+            WHERE second > statement_timestamp() - interval '62 seconds')",
     )
     .fetch_one(tx)
     .await
+}
+
+/// Forgets the calls that no limit counts any more.
+pub(super) async fn forget_calls(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM api_calls WHERE second < now() - interval '5 minutes'").execute(pool).await?;
+    Ok(())
 }
 
 /// Writes what has become of a locked key.
@@ -93,20 +117,19 @@ pub(super) async fn save(tx: &mut PgConnection, id: &str, key: &Key) -> sqlx::Re
     Ok(())
 }
 
-/// Notes what an answer says of the key; the hold before and after. As long as all is well
-/// nothing is locked.
+/// Notes what answers say of the key, each with the lease of its call; the key before and
+/// after. As long as all is well nothing is locked.
 pub(super) async fn note(
     tx: &mut PgConnection,
     id: &str,
-    standing: Standing,
-    token: &str,
+    answers: &[(Standing, &str)],
 ) -> sqlx::Result<Option<(Key, Key)>> {
-    let news = !matches!(standing, Standing::Works | Standing::Untold);
+    let is_news = |(standing, _): &(Standing, &str)| !matches!(standing, Standing::Works | Standing::Untold);
     let concerned: bool = sqlx::query_scalar(
         "SELECT $2 OR EXISTS (SELECT FROM api_keys WHERE id = $1 AND (failures > 0 OR hold IS NOT NULL))",
     )
     .bind(id)
-    .bind(news)
+    .bind(answers.iter().any(is_news))
     .fetch_one(&mut *tx)
     .await?;
     if !concerned {
@@ -114,7 +137,8 @@ pub(super) async fn note(
     }
     let before = lock(tx, id).await?;
     let now = sqlx::query_scalar("SELECT statement_timestamp()").fetch_one(&mut *tx).await?;
-    let after = before.clone().after(standing, token, now);
+    let after =
+        answers.iter().fold(before.clone(), |key, (standing, token)| key.after(*standing, token, now));
     save(tx, id, &after).await?;
     Ok(Some((before, after)))
 }

@@ -1,9 +1,11 @@
 //! Which effects are next: lanes are locked, what must not leave is taken out, and the first
 //! of each lane is leased. Inside the transaction that holds the key's lock ([`super::lease`]).
 
+use std::time::Duration;
+
 use sqlx::{FromRow, PgConnection};
 
-use super::lease::{LEASE, Wanted};
+use super::lease::{LEASE, PROBE_LEASE, Wanted};
 
 /// How long the later effects of a lane wait for a reply whose outcome is not known.
 const UNKNOWN_HOLDS_SECONDS: f64 = 600.0;
@@ -34,9 +36,19 @@ pub(super) struct Share {
     pub(super) probe: bool,
 }
 
+impl Share {
+    /// How long the leases are.
+    pub(super) const fn lease(&self) -> Duration {
+        if self.probe { PROBE_LEASE } else { LEASE }
+    }
+}
+
 /// The condition for an effect to be next: due, the first of its kind in its lane (one that
 /// is put off is not overtaken), and nothing in flight or in doubt beside it. A mark in doubt
 /// holds nothing up: nobody waits for it, and twice is as good as once.
+///
+/// The lanes with something in flight or in doubt are few and read once, so that a lane with
+/// thousands of effects behind one that is in flight costs the others little.
 ///
 /// Parameters: $1, how long doubt holds a lane up; $2, whether second attempts are wanted.
 macro_rules! next {
@@ -45,10 +57,11 @@ macro_rules! next {
          AND NOT EXISTS (
             SELECT FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
             AND earlier.state = 'pending' AND earlier.id < effects.id)
-         AND NOT EXISTS (
-            SELECT FROM effects busy WHERE busy.lane = effects.lane AND (busy.lease IS NOT NULL OR busy.state = 'unknown')
-            AND (busy.lease IS NOT NULL
-                 OR busy.kind = 'send_text' AND busy.settled_at > now() - make_interval(secs => $1)))"
+         AND effects.lane NOT IN (
+            SELECT lane FROM effects busy WHERE busy.lease IS NOT NULL
+            UNION ALL
+            SELECT lane FROM effects doubted WHERE doubted.state = 'unknown' AND doubted.kind = 'send_text'
+            AND doubted.settled_at > now() - make_interval(secs => $1))"
     };
 }
 
@@ -56,24 +69,24 @@ macro_rules! next {
 /// one that leaves it unknown. Parameter: $3, whether it is a probe.
 macro_rules! first {
     () => {
-        "(kind = 'send_text') <> $3 DESC"
+        "(effects.kind = 'send_text') <> $3 DESC"
     };
 }
 
 /// Lanes with something to do, those with a reply and those due first at the front.
 /// Locked: whoever has a lane's row chooses from it alone.
 const LOCK_LANES: &str = concat!(
-    "SELECT id FROM lanes WHERE id IN (SELECT lane FROM (
+    "SELECT id FROM lanes WHERE id = ANY (ARRAY(SELECT lane FROM (
         (SELECT lane, kind, next_at FROM effects WHERE kind = 'send_text' AND ",
     next!(),
     "    ORDER BY next_at LIMIT $4)
         UNION ALL
         (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND ",
     next!(),
-    "    ORDER BY next_at LIMIT $5)) due
+    "    ORDER BY next_at LIMIT $5)) effects
         ORDER BY ",
     first!(),
-    ", next_at LIMIT $4)
+    ", next_at LIMIT $4))
      FOR UPDATE SKIP LOCKED"
 );
 
@@ -96,23 +109,30 @@ const COVER_MARKS: &str = "WITH newest AS (
      FROM newest WHERE effects.lane = newest.lane AND effects.id <> newest.id
      AND kind = 'mark_read' AND state = 'pending' AND lease IS NULL";
 
-/// The next effect of each locked lane. The lanes are looked at again, now that nobody else
-/// can choose from them.
+/// The next effect of each locked lane: the first of each kind is looked at, however many come
+/// after it. The lanes are looked at again, now that nobody else can choose from them. A
+/// projection that has just refused or moved an effect has the last word.
 const LEASE_NEXT: &str = concat!(
     "WITH head AS (
-        SELECT DISTINCT ON (lane) id, kind, attempts, next_at FROM effects WHERE lane = ANY($4) AND ",
+        SELECT DISTINCT ON (effects.lane) id, effects.lane, effects.kind, attempts, next_at
+        FROM UNNEST($4::text[]) AS locked (lane) CROSS JOIN (VALUES ('send_text'), ('mark_read')) AS kinds (kind)
+        CROSS JOIN LATERAL (
+            SELECT * FROM effects WHERE effects.lane = locked.lane AND effects.kind = kinds.kind AND state = 'pending'
+            ORDER BY id LIMIT 1) AS effects
+        WHERE ",
     next!(),
-    "   ORDER BY lane, ",
+    "   ORDER BY effects.lane, ",
     first!(),
     "),
      placed AS (
-        SELECT id, kind, attempts,
+        SELECT id, lane, kind, attempts,
             row_number() OVER (PARTITION BY kind ORDER BY next_at, id) AS of_its_kind,
             row_number() OVER (PARTITION BY attempts > 0 ORDER BY next_at, id) AS of_its_sort
         FROM head),
      leased AS (
         UPDATE effects SET lease = now() + make_interval(secs => $7), lease_token = $8, attempts = effects.attempts + 1
         FROM placed WHERE effects.id = placed.id
+        AND effects.state = 'pending' AND effects.lease IS NULL AND effects.lane = placed.lane
         AND (placed.kind = 'send_text' OR of_its_kind <= $5) AND (placed.attempts = 0 OR of_its_sort <= $6)
         RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
             recipient, body, effects.attempts),
@@ -155,7 +175,7 @@ pub(super) async fn choose(
         .bind(&lanes)
         .bind(share.marks)
         .bind(share.retries)
-        .bind(LEASE.as_secs_f64())
+        .bind(share.lease().as_secs_f64())
         .bind(wanted.token)
         .fetch_all(tx)
         .await

@@ -1,34 +1,49 @@
 //! The dispatcher: lease, perform, record.
+//!
+//! Leasing gathers by pace: the first lease after a pause is taken at once, the next one a few
+//! milliseconds later with whatever has become due in the meantime. Recording gathers by itself
+//! ([`super::recorder`]).
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use contract::broker::retry_pauses;
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     ApiKey, EffectKind,
     lease::{self, Leased, Wanted},
     outcome::{Outcome, judge},
-    record,
+    record::Ended,
+    recorder::{Recorder, Slots},
     sweep::sweep,
 };
 use crate::{
     figures,
     kapso::{Answer, Client, REQUEST_TIMEOUT, Target},
+    outage::Outages,
     store::Store,
     wake::before_next_look,
 };
 
 /// How many requests a worker has under way at the most. What it may do to Kapso, the limit of
-/// calls says; this is room enough for conversations that are answered slowly.
-const AT_ONCE: usize = 64;
+/// calls says; this is room enough for conversations that are answered slowly: 1,000 effects a
+/// second of which each takes 100 ms to be answered, and as long again to be leased and recorded.
+pub(super) const AT_ONCE: usize = 256;
 
 /// How many of them may be second attempts or later: what fails leaves room for what does not.
 const RETRIES_AT_ONCE: usize = AT_ONCE / 2;
 
-/// How often what other workers owe, and what has become due, is looked for.
+/// How often what other workers owe, and what has become due, is looked for; and what time
+/// alone settles.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// From one lease to the next, at the least: each costs eight round trips and the key's lock,
+/// whether it takes one effect or all that are due.
+const LEASE_EVERY: Duration = Duration::from_millis(20);
 
 /// Performs effects.
 struct Dispatcher {
@@ -38,44 +53,76 @@ struct Dispatcher {
     slots: Arc<Semaphore>,
     retries: Arc<Semaphore>,
     under_way: TaskTracker,
+    ended: mpsc::Sender<(Ended, Slots)>,
+    /// When time's own matters were last seen to.
+    swept: Option<Instant>,
     /// The token of a lease that was not confirmed.
     unconfirmed: Option<String>,
 }
 
 /// Performs effects until `stop`, and then finishes those under way.
-pub async fn run(store: Store, client: Client, calls_a_minute: NonZeroU32, stop: CancellationToken) {
-    let mut dispatcher = Dispatcher {
-        key: ApiKey { id: client.key_id().to_owned(), calls_a_minute },
+pub async fn run(
+    store: Store,
+    client: Client,
+    calls_a_minute: NonZeroU32,
+    outages: Outages,
+    stop: CancellationToken,
+) {
+    let key = ApiKey { id: client.key_id().to_owned(), calls_a_minute };
+    let recorder = Recorder {
+        store: store.clone(),
+        key_id: key.id.clone(),
+        met: outages.met_by("recorder of outcomes"),
+    };
+    let (ended, to_record) = mpsc::channel(AT_ONCE);
+    let dispatcher = Dispatcher {
         store,
         client,
+        key,
         slots: Arc::new(Semaphore::new(AT_ONCE)),
         retries: Arc::new(Semaphore::new(RETRIES_AT_ONCE)),
         under_way: TaskTracker::new(),
+        ended,
+        swept: None,
         unconfirmed: None,
     };
-    let mut pauses = retry_pauses();
-    while !stop.is_cancelled() {
-        let pause = match dispatcher.dispatch().await {
-            Ok(0) => None,
-            Ok(_) => {
-                pauses = retry_pauses();
-                continue;
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, "the dispatcher waits");
-                pauses.next()
-            }
-        };
-        before_next_look(&stop, pause, &dispatcher.store.wake.outbox, LOOK_EVERY).await;
-    }
-    dispatcher.finish().await;
+    tokio::join!(dispatcher.run(outages, stop), recorder.run(to_record));
 }
 
 impl Dispatcher {
+    async fn run(mut self, outages: Outages, stop: CancellationToken) {
+        let mut met = outages.met_by("dispatcher");
+        while !stop.is_cancelled() {
+            let next = Instant::now() + LEASE_EVERY;
+            match self.dispatch().await {
+                // Perhaps more is due.
+                Ok(1..) => met.works(),
+                Ok(0) => {
+                    met.works();
+                    before_next_look(&stop, None, &self.store.wake.outbox, LOOK_EVERY).await;
+                }
+                Err(error) => {
+                    // What it writes when all is well proves that the outage is over.
+                    self.swept = None;
+                    let pause = Some(met.failed(&error));
+                    before_next_look(&stop, pause, &self.store.wake.outbox, LOOK_EVERY).await;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep_until(next) => {}
+            }
+        }
+        self.finish().await;
+    }
+
     /// Starts what is due, allowed, and has a slot; how much that was.
     async fn dispatch(&mut self) -> sqlx::Result<usize> {
         self.give_back().await?;
-        sweep(&self.store.pool).await?;
+        if self.swept.is_none_or(|last| last.elapsed() >= LOOK_EVERY) {
+            sweep(&self.store.pool).await?;
+            self.swept = Some(Instant::now());
+        }
         let free = |slots: &Semaphore| i64::try_from(slots.available_permits()).unwrap_or(0);
         let room = free(&self.slots);
         if room == 0 {
@@ -110,12 +157,11 @@ impl Dispatcher {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
         let retry =
             (effect.attempt > 1).then(|| Arc::clone(&self.retries).try_acquire_owned().ok()).flatten();
-        let (store, client, key_id) = (self.store.clone(), self.client.clone(), self.key.id.clone());
+        let (client, to_record) = (self.client.clone(), self.ended.clone());
         self.under_way.spawn(async move {
-            perform(&store, &client, &key_id, &effect).await;
-            drop((slot, retry));
-            // Its lane may have more.
-            store.wake.outbox.notify_one();
+            let ended = perform(&client, effect).await;
+            // The recorder ends after the last of these.
+            drop(to_record.send((ended, (slot, retry))).await);
         });
     }
 
@@ -130,7 +176,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Finishes what is under way.
+    /// Finishes what is under way. The recorder ends with the last of it.
     async fn finish(mut self) {
         let mut pauses = retry_pauses();
         while let Err(error) = self.give_back().await {
@@ -142,17 +188,16 @@ impl Dispatcher {
     }
 }
 
-/// One attempt, from its request to its record.
-async fn perform(store: &Store, client: &Client, key_id: &str, effect: &Leased) {
+/// One attempt: its request, and what the answer means.
+async fn perform(client: &Client, effect: Leased) -> Ended {
     let answer = if effect.left() > REQUEST_TIMEOUT {
-        request(client, effect).await
+        request(client, &effect).await
     } else {
         Answer::NotAsked("the lease was too short for a request".to_owned())
     };
-    let judged = judge(effect.kind, effect.attempt, &answer, rand::random());
-    let (outcome, _) = &judged;
+    let (outcome, standing) = judge(effect.kind, effect.attempt, &answer, rand::random());
     figures::effect_attempted(effect.kind.name(), outcome.name());
-    match outcome {
+    match &outcome {
         Outcome::Done(_) => {
             tracing::info!(effect.id, effect.kind = effect.kind.name(), effect.attempt, "done");
         }
@@ -161,11 +206,7 @@ async fn perform(store: &Store, client: &Client, key_id: &str, effect: &Leased) 
             tracing::warn!(effect.id, effect.kind = kind, effect.attempt, outcome, why, "not done");
         }
     }
-    let mut pauses = retry_pauses();
-    while let Err(error) = record::outcome(&store.pool, key_id, effect, answer.status(), &judged).await {
-        tracing::warn!(effect.id, error = %error, "an outcome waits to be recorded");
-        sleep(pauses.next().unwrap_or_default()).await;
-    }
+    Ended { effect, http_status: answer.status(), outcome, standing }
 }
 
 /// What can't be addressed is refused when it is owed; it would not be sent here either.

@@ -7,19 +7,25 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
-use time::OffsetDateTime;
-
 use super::{
     EffectKind, LoopGuard,
     api_key::{self, ApiKey},
     choose::{Share, choose},
     hold::Allowed,
 };
-use crate::figures;
+use crate::{figures, kapso::REQUEST_TIMEOUT};
+use sqlx::PgPool;
 
 /// How long a dispatcher has for one attempt. More than twice the time-out of a request.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// How long it has for a probe: enough for its request to time out. While it lasts nothing else
+/// leaves, also where the prober was killed.
+pub(super) const PROBE_LEASE: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(3));
+
+/// How a lease begins. What there is to choose from is another thing each time: a plan that was
+/// made for any number of effects would read all of them.
+const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// What a dispatcher asks for.
 pub(super) struct Wanted<'a> {
@@ -54,12 +60,14 @@ pub(super) struct Leased {
     pub(super) token: String,
     /// When the lease began, at the latest.
     since: Instant,
+    /// How long it is.
+    lease: Duration,
 }
 
 impl Leased {
     /// How much of the lease is left.
     pub(super) fn left(&self) -> Duration {
-        LEASE.saturating_sub(self.since.elapsed())
+        self.lease.saturating_sub(self.since.elapsed())
     }
 }
 
@@ -71,7 +79,7 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
         return Ok(Vec::new());
     }
     let since = Instant::now();
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin_with(BEGIN).await?;
     let mut key = api_key::lock(&mut tx, &wanted.key.id).await?;
     let (now, calls) = api_key::calls_lately(&mut tx).await?;
     let Some(share) = share(key.allowed(now), calls, wanted) else {
@@ -80,7 +88,7 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
     };
     let rows = choose(&mut tx, &share, wanted).await?;
     if share.probe && !rows.is_empty() {
-        key.probe = Some((wanted.token.to_owned(), now + LEASE));
+        key.probe = Some((wanted.token.to_owned(), now + share.lease()));
         api_key::save(&mut tx, &wanted.key.id, &key).await?;
     }
     tx.commit().await?;
@@ -99,6 +107,7 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
             attempt: row.attempts,
             token: wanted.token.to_owned(),
             since,
+            lease: share.lease(),
         })
     });
     Ok(leased.collect())
@@ -107,13 +116,7 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
 /// Whether something is due and the key lets anything leave. Locks nothing: this is asked all
 /// the time.
 async fn is_worth_it(pool: &PgPool, key: &ApiKey) -> sqlx::Result<bool> {
-    let state = api_key::look(pool, &key.id).await?;
-    let (now, due): (OffsetDateTime, bool) = sqlx::query_as(
-        "SELECT now(), EXISTS (SELECT FROM effects WHERE kind = ANY('{send_text,mark_read}')
-         AND state = 'pending' AND lease IS NULL AND next_at <= now())",
-    )
-    .fetch_one(pool)
-    .await?;
+    let (state, now, due) = api_key::look(pool, &key.id).await?;
     figures::api_key_held(state.reason(now));
     Ok(due && state.allowed(now) != Allowed::Nothing)
 }

@@ -1,10 +1,11 @@
 //! What Buzón owes the outside world, and how it is performed.
 //!
 //! Two roles. The *outbox* is written by the projection, in the transaction that stores a
-//! message: [`Policy`] decides (pure) what is owed, [`outbox`] writes it. The *dispatcher*
+//! message: [`Policy`] decides (pure) what is owed, [`outbox`] writes it, together with what other
+//! events of the message say ([`join`], pure). The *dispatcher*
 //! ([`dispatcher`]) performs: it leases an effect and commits the attempt ([`lease`]), lets
-//! the request leave, judges the answer by one table ([`outcome`], pure), and records it
-//! ([`record`]). What the workers that share a key of the API know of it together ([`hold`],
+//! the request leave, judges the answer by one table ([`outcome`], pure), and has it recorded
+//! together with what else has ended ([`recorder`], [`record`]). What the workers that share a key of the API know of it together ([`hold`],
 //! pure; [`api_key`], its table) decides how much may leave.
 //!
 //! Architecture invariant: nothing else has Kapso's API do anything. A request leaves only over an
@@ -14,12 +15,15 @@ mod api_key;
 mod choose;
 pub mod dispatcher;
 mod hold;
+mod join;
+mod known;
 mod lane;
 mod lease;
 pub mod outbox;
 mod outcome;
 mod owed;
 mod record;
+mod recorder;
 pub mod reply;
 mod rule_book;
 mod rules;

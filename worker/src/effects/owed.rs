@@ -80,6 +80,46 @@ pub enum Refusal {
     NotAddressable(&'static str),
 }
 
+/// The kinds of refusals: the greater counts where events disagree ([`super::join`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    NotAddressable,
+    TooOld,
+    Origin,
+    Off,
+}
+
+impl Reason {
+    const ALL: [Self; 4] = [Self::NotAddressable, Self::TooOld, Self::Origin, Self::Off];
+
+    /// As the table has it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::NotAddressable => "not_addressable",
+            Self::TooOld => "too_old",
+            Self::Origin => "origin",
+            Self::Off => "off",
+        }
+    }
+
+    /// From the table.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+impl Refusal {
+    /// What kind of refusal it is.
+    pub(super) const fn reason(&self) -> Reason {
+        match self {
+            Self::Off(_) => Reason::Off,
+            Self::Origin(_) => Reason::Origin,
+            Self::TooOld(_) => Reason::TooOld,
+            Self::NotAddressable(_) => Reason::NotAddressable,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,103 +1,113 @@
-//! Recording how an attempt ended. A reply that went out becomes a message of ours in the
-//! same transaction.
+//! Recording how attempts ended, several in one transaction. A reply that went out becomes a
+//! message of ours in the same transaction.
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::collections::HashMap;
+
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{
-    EffectKind, api_key,
-    hold::{Key, Standing},
-    lease::Leased,
-    outcome::Outcome,
-    reply::Reply,
+use super::{EffectKind, api_key, hold::Standing, lease::Leased, outcome::Outcome, reply::Reply};
+use crate::{
+    fault::Fault,
+    project::{self, Lock, ProjectError},
 };
-use crate::project::{self, Lock, ProjectError};
 
-/// Records an outcome. It may come late: an effect whose lease ran out meanwhile is
-/// unknown, and then the truth is still better.
-pub(super) async fn outcome(
+/// An attempt that has ended.
+pub(super) struct Ended {
+    /// What was attempted.
+    pub(super) effect: Leased,
+    /// The HTTP status of the answer, if there was one.
+    pub(super) http_status: Option<u16>,
+    /// What becomes of the effect.
+    pub(super) outcome: Outcome,
+    /// What the answer says of the key.
+    pub(super) standing: Standing,
+}
+
+/// Whether replies become messages of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replies {
+    /// They do.
+    Projected,
+    /// Something in one of them can't be stored: that it went out must be.
+    Left,
+}
+
+/// Records outcomes, all of them or none. They may come late: an effect whose lease ran out
+/// meanwhile is unknown, and then the truth is still better.
+pub(super) async fn outcomes(
     pool: &PgPool,
     key_id: &str,
-    effect: &Leased,
-    http_status: Option<u16>,
-    (outcome, standing): &(Outcome, Standing),
-) -> sqlx::Result<()> {
+    ended: &[Ended],
+    replies: Replies,
+) -> Result<(), Fault> {
+    let answers: Vec<_> = ended.iter().map(|it| (it.standing, it.effect.token.as_str())).collect();
     let mut lock = Lock::Shared;
     loop {
         let mut tx = pool.begin().await?;
-        // The key comes before the effect, as where it is leased.
-        let change = api_key::note(&mut tx, key_id, *standing, &effect.token).await?;
-        project::lock(&mut tx, lock).await?;
-        attempt(&mut tx, effect, http_status, outcome).await?;
-        let Some(settled_at) = settle(&mut tx, effect, outcome).await? else {
-            // Another attempt has been allowed meanwhile; this one is history.
-            return commit(tx, change).await;
+        // The key comes before the effects, as where they are leased.
+        let change = api_key::note(&mut tx, key_id, &answers).await?;
+        if replies == Replies::Projected && ended.iter().any(became_a_message) {
+            project::lock(&mut tx, lock).await?;
+        }
+        let settled = settle(&mut tx, ended).await?;
+        let sent = match replies {
+            Replies::Projected => sent(ended, &settled),
+            Replies::Left => Vec::new(),
         };
-        match reply(&mut tx, effect, outcome, settled_at, lock).await {
-            Ok(()) => return commit(tx, change).await,
+        match project(&mut tx, &sent, lock).await {
+            Ok(()) => {
+                tx.commit().await?;
+                if let Some((before, after)) = change {
+                    api_key::tell(&before, &after);
+                }
+                return Ok(());
+            }
             Err(ProjectError::NeedsExclusive) => {
                 tx.rollback().await?;
                 lock = Lock::Exclusive;
             }
-            Err(ProjectError::Database(error)) => return Err(error),
+            Err(ProjectError::Database(error)) => return Err(error.into()),
         }
     }
 }
 
-/// What changed about the key is told once it is so.
-async fn commit(tx: Transaction<'_, Postgres>, change: Option<(Key, Key)>) -> sqlx::Result<()> {
-    tx.commit().await?;
-    if let Some((before, after)) = change {
-        api_key::tell(&before, &after);
-    }
-    Ok(())
-}
-
-async fn attempt(
-    tx: &mut PgConnection,
-    effect: &Leased,
-    http_status: Option<u16>,
-    outcome: &Outcome,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE effect_attempts SET finished_at = now(), http_status = $3, outcome = $4
-         WHERE effect_id = $1 AND attempt = $2",
+/// Ends the attempts, and settles their effects; which, and when. One of which another attempt
+/// has been allowed meanwhile is not among them: this one is history.
+async fn settle(tx: &mut PgConnection, ended: &[Ended]) -> sqlx::Result<HashMap<i64, OffsetDateTime>> {
+    let settled: Vec<(i64, Option<OffsetDateTime>)> = sqlx::query_as(
+        "WITH ended AS (
+            SELECT * FROM UNNEST($1::bigint[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::float8[])
+            AS ended (id, attempt, http_status, state, outcome, pause)),
+         finished AS (
+            UPDATE effect_attempts SET finished_at = now(), http_status = ended.http_status, outcome = ended.outcome
+            FROM ended WHERE effect_id = ended.id AND effect_attempts.attempt = ended.attempt)
+         UPDATE effects SET state = ended.state, lease = NULL, lease_token = NULL, outcome = ended.outcome,
+            settled_at = CASE WHEN ended.state <> 'pending' THEN now() END,
+            next_at = now() + make_interval(secs => ended.pause)
+         FROM ended WHERE effects.id = ended.id AND attempts = ended.attempt
+            AND effects.state IN ('pending', 'unknown')
+         RETURNING effects.id, settled_at",
     )
-    .bind(effect.id)
-    .bind(effect.attempt)
-    .bind(http_status.map(i32::from))
-    .bind(told(outcome))
-    .execute(tx)
+    .bind(ended.iter().map(|it| it.effect.id).collect::<Vec<_>>())
+    .bind(ended.iter().map(|it| it.effect.attempt).collect::<Vec<_>>())
+    .bind(ended.iter().map(|it| it.http_status.map(i32::from)).collect::<Vec<_>>())
+    .bind(ended.iter().map(|it| state(&it.outcome).0).collect::<Vec<_>>())
+    .bind(ended.iter().map(|it| told(&it.outcome)).collect::<Vec<_>>())
+    .bind(ended.iter().map(|it| state(&it.outcome).1).collect::<Vec<_>>())
+    .fetch_all(tx)
     .await?;
-    Ok(())
+    Ok(settled.into_iter().filter_map(|(id, at)| Some((id, at?))).collect())
 }
 
-/// When the effect was settled, if it was; none where there is nothing to settle any more.
-async fn settle(
-    tx: &mut PgConnection,
-    effect: &Leased,
-    outcome: &Outcome,
-) -> sqlx::Result<Option<Option<OffsetDateTime>>> {
-    let (state, pause) = match outcome {
+/// The state of an effect after an attempt, and for how many seconds it is put off.
+fn state(outcome: &Outcome) -> (&'static str, f64) {
+    match outcome {
         Outcome::Done(_) => ("done", 0.0),
         Outcome::Again(pause, _) => ("pending", pause.as_secs_f64()),
         Outcome::Discarded(_) => ("discarded", 0.0),
         Outcome::Unknown(_) => ("unknown", 0.0),
-    };
-    sqlx::query_scalar(
-        "UPDATE effects SET state = $3, lease = NULL, lease_token = NULL, outcome = $4,
-            settled_at = CASE WHEN $3 <> 'pending' THEN now() END,
-            next_at = now() + make_interval(secs => $5)
-         WHERE id = $1 AND attempts = $2 AND state IN ('pending', 'unknown')
-         RETURNING settled_at",
-    )
-    .bind(effect.id)
-    .bind(effect.attempt)
-    .bind(state)
-    .bind(told(outcome))
-    .bind(pause)
-    .fetch_optional(tx)
-    .await
+    }
 }
 
 fn told(outcome: &Outcome) -> &str {
@@ -107,38 +117,51 @@ fn told(outcome: &Outcome) -> &str {
     }
 }
 
-/// Projects the message that a reply became, as far as the outbox knows it, and keeps what
-/// it takes to do so again.
-async fn reply(
-    tx: &mut PgConnection,
-    effect: &Leased,
-    outcome: &Outcome,
-    settled_at: Option<OffsetDateTime>,
-    lock: Lock,
-) -> Result<(), ProjectError> {
-    let (EffectKind::SendText, Outcome::Done(names), Some(at)) = (effect.kind, outcome, settled_at) else {
-        return Ok(());
+/// Whether an effect became a message that has a name. One whose answer names none is not
+/// projected: a name of our own could never be joined to the one by which its webhook calls it,
+/// and the message would be there twice. Its effect has its text.
+fn became_a_message(ended: &Ended) -> bool {
+    let names = match &ended.outcome {
+        Outcome::Done(names) => names.as_slice(),
+        Outcome::Again(..) | Outcome::Discarded(_) | Outcome::Unknown(_) => &[],
     };
-    if names.is_empty() {
+    ended.effect.kind == EffectKind::SendText && !names.is_empty()
+}
+
+/// The messages that replies became, as far as the outbox knows them.
+fn sent(ended: &[Ended], settled: &HashMap<i64, OffsetDateTime>) -> Vec<Reply> {
+    let reply = |it: &Ended| {
+        let Outcome::Done(names) = &it.outcome else { return None };
+        let effect = &it.effect;
+        Some(Reply {
+            effect: effect.id,
+            names: names.clone(),
+            conversation_id: effect.conversation_id.clone(),
+            phone_number_id: effect.phone_number_id.clone(),
+            recipient: effect.recipient.clone(),
+            body: effect.body.clone(),
+            at: *settled.get(&effect.id)?,
+        })
+    };
+    ended.iter().filter(|it| became_a_message(it)).filter_map(reply).collect()
+}
+
+/// Projects replies, and keeps what it takes to do so again.
+async fn project(tx: &mut PgConnection, sent: &[Reply], lock: Lock) -> Result<(), ProjectError> {
+    if sent.is_empty() {
         return Ok(());
     }
-    let reply = Reply {
-        effect: effect.id,
-        names: names.clone(),
-        conversation_id: effect.conversation_id.clone(),
-        phone_number_id: effect.phone_number_id.clone(),
-        recipient: effect.recipient.clone(),
-        body: effect.body.clone(),
-        at,
-    };
-    project::project(tx, &[reply.told()], lock).await?;
+    let told: Vec<_> = sent.iter().map(Reply::told).collect();
+    project::project(tx, &told, lock).await?;
+    // Lists of different lengths are no array of arrays to Postgres: the first name, and the list as JSON.
     sqlx::query(
-        "UPDATE effects SET sent_names = $3, sent_message_id = COALESCE(
-            (SELECT id FROM message_aliases WHERE alias = $2), $2) WHERE id = $1",
+        "UPDATE effects SET sent_names = ARRAY(SELECT jsonb_array_elements_text(sent.names)),
+            sent_message_id = COALESCE((SELECT id FROM message_aliases WHERE alias = sent.name), sent.name)
+         FROM UNNEST($1::bigint[], $2::text[], $3::jsonb[]) AS sent (effect, name, names) WHERE id = sent.effect",
     )
-    .bind(effect.id)
-    .bind(names.first())
-    .bind(names)
+    .bind(sent.iter().map(|it| it.effect).collect::<Vec<_>>())
+    .bind(sent.iter().map(|it| it.names.first().map(String::as_str)).collect::<Vec<_>>())
+    .bind(sent.iter().map(|it| serde_json::Value::from(it.names.as_slice())).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

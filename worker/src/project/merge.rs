@@ -33,7 +33,7 @@ pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sql
 macro_rules! rivals {
     () => {
         "WITH rivals AS (
-            SELECT id, row_number() OVER (PARTITION BY kind ORDER BY
+            SELECT id, kind, row_number() OVER (PARTITION BY kind ORDER BY
                 CASE WHEN state = 'done' THEN 1 WHEN state = 'unknown' THEN 2 WHEN lease IS NOT NULL THEN 3
                      WHEN state = 'pending' THEN 4 ELSE 5 END, id) AS place
             FROM effects WHERE message_id IN ($1, $2)) "
@@ -49,8 +49,20 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "DELETE FROM message_statuses WHERE message_id = $1 AND $2 <> message_id",
         super::reactions::MERGE_MESSAGE,
         "DELETE FROM reactions WHERE message_id = $1 AND $2 <> message_id",
-        // What both owed is owed once: the one that got further stays the message's. Of the other
-        // nothing is left where nothing was tried; else it keeps its row, under a name that is free.
+        // What both owed is owed once. Until it leaves, it is addressed by what both said, as
+        // `effects/join.rs` has it.
+        concat!(
+            rivals!(),
+            "UPDATE effects SET kapso_message_id = LEAST(effects.kapso_message_id, other.kapso_message_id),
+                conversation_id = GREATEST(effects.conversation_id, other.conversation_id),
+                recipient = LEAST(effects.recipient, other.recipient),
+                expires_at = LEAST(effects.expires_at, other.expires_at)
+             FROM rivals kept JOIN rivals lost ON kept.kind = lost.kind JOIN effects other ON other.id = lost.id
+             WHERE effects.id = kept.id AND kept.place = 1 AND lost.place = 2
+             AND effects.lease IS NULL AND (effects.state = 'pending' OR effects.refused IS NOT NULL)"
+        ),
+        // The one that got further stays the message's. Of the other nothing is left where
+        // nothing was tried; else it keeps its row, under a name that is free.
         concat!(rivals!(), "DELETE FROM effects USING rivals
              WHERE rivals.id = effects.id AND place > 1 AND attempts = 0 AND lease IS NULL"),
         concat!(

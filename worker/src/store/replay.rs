@@ -142,9 +142,7 @@ impl Store {
             return Ok(0);
         }
         let now = OffsetDateTime::now_utc();
-        let policy = self.policy();
-        let owed: Vec<_> = received.iter().flat_map(|message| policy.owe(message, now)).collect();
-        Ok(outbox::insert(tx, &owed).await?)
+        Ok(outbox::owe(tx, &self.policy(), &received, now).await?)
     }
 
     async fn bury_again(

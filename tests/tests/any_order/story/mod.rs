@@ -59,7 +59,31 @@ impl Story {
         people::tell(&mut story);
         business::tell(&mut story);
         raw::tell(&mut story);
+        story.list();
         story
+    }
+
+    /// Kapso's listings tell many of the messages once more, as our backfill archives them.
+    fn list(&mut self) {
+        let listed = |told: &Told| {
+            let api = match told.dialect {
+                Dialect::V1 => "conversation_api",
+                Dialect::V2 => "meta_proxy",
+                _ => return None,
+            };
+            let mut body = told.body.clone();
+            let is_message = told.kind.starts_with("whatsapp.message.") && body["message"].is_object();
+            body["event"] = json!("message.listed");
+            body["api"] = json!(api);
+            is_message.then(|| Told {
+                kind: "message.listed".to_owned(),
+                body,
+                gathers: Gathers::Nothing,
+                ..told.clone()
+            })
+        };
+        let listed: Vec<Told> = self.told.iter().filter_map(listed).collect();
+        self.told.extend(listed);
     }
 
     /// As much of it as is told in one dialect.
