@@ -24,6 +24,7 @@ pub mod reply;
 mod rule_book;
 mod rules;
 mod sweep;
+pub mod takeover;
 
 pub use api_key::ApiKey;
 pub use owed::{Owed, Policy, Refusal, State};
