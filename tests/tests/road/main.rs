@@ -19,5 +19,6 @@ mod rules;
 mod scene;
 mod slow_lane;
 mod stop;
+mod takeover;
 mod topology;
 mod worker_away;

@@ -73,7 +73,9 @@ fn older_handoff(value: &Value, at: Moment) -> Told {
         .or_else(|| [value, run].iter().find_map(|it| text(filled(it, "conversation")?, "id")));
     let id = named("agent_execution_id").or_else(|| text(run, "id")).or_else(|| conversation.clone());
     let Some(id) = id else {
-        return Told::Undecodable(format!("the event {OLDER_HANDOFF} names neither a run nor a conversation"));
+        return Told::Undecodable(format!(
+            "the event {OLDER_HANDOFF} names neither a run nor a conversation"
+        ));
     };
     let subject = SubjectEvent {
         kind: SubjectKind::AgentExecution,

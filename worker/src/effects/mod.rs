@@ -11,6 +11,7 @@
 //! attempt that is committed, and one whose end nobody saw is never repeated.
 
 mod api_key;
+pub mod by_hand;
 mod choose;
 pub mod dispatcher;
 mod hold;

@@ -1,8 +1,10 @@
 //! The subcommands, one file each.
 
 pub mod backfill;
+pub mod conversations;
 pub mod database;
 pub mod dead_letters;
+pub mod effects;
 pub mod migrate;
 pub mod replay;
 pub mod screen;
