@@ -151,6 +151,8 @@ pub enum SubjectKind {
     WorkflowExecution,
     /// One run of an agent of Kapso's.
     AgentRun,
+    /// One run of an agent of the older sort.
+    AgentExecution,
     /// An event that the project's owner defined.
     ProjectEvent,
     /// A message template.
@@ -166,6 +168,7 @@ impl SubjectKind {
             Self::Account => "account",
             Self::WorkflowExecution => "workflow_execution",
             Self::AgentRun => "agent_run",
+            Self::AgentExecution => "agent_execution",
             Self::ProjectEvent => "project_event",
             Self::Template => "template",
         }

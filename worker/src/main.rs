@@ -32,6 +32,12 @@ enum Command {
     /// See and settle what could not be projected
     #[command(subcommand)]
     DeadLetters(tools::dead_letters::Command),
+    /// See what is owed and what became of it; try it again or discard it
+    #[command(subcommand)]
+    Effects(tools::effects::Command),
+    /// Pause and resume automatic replies to a person
+    #[command(subcommand)]
+    Conversations(tools::conversations::Command),
     /// Project archived webhooks again; nothing is sent unless asked for
     Replay(tools::replay::Arguments),
     /// Ask Kapso for messages that never reached us, and store them; nobody is answered
@@ -126,6 +132,14 @@ fn start(command: Command) -> Result<anyhow::Result<ExitCode>, SettingsError> {
         Command::DeadLetters(command) => {
             let database = settings::database(&settings)?;
             block_on(async { tools::dead_letters::run(command, &database).await })
+        }
+        Command::Effects(command) => {
+            let (database, pause) = (settings::database(&settings)?, settings::takeover_pause(&settings)?);
+            block_on(async { tools::effects::run(command, &database, pause).await })
+        }
+        Command::Conversations(command) => {
+            let (database, pause) = (settings::database(&settings)?, settings::takeover_pause(&settings)?);
+            block_on(async { tools::conversations::run(command, &database, pause).await })
         }
         Command::Replay(arguments) => {
             let (database, policy) = (settings::database(&settings)?, settings::policy(&settings)?);

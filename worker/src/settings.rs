@@ -163,6 +163,14 @@ pub(crate) fn http_address(variable: &str, text: &str, expected: &str) -> Result
     Ok(url)
 }
 
+/// Reads for how long a takeover pauses replies.
+///
+/// # Errors
+/// When there is something wrong with the rule book.
+pub fn takeover_pause(settings: &Settings) -> Result<time::Duration, SettingsError> {
+    Ok(RulesFile::read(settings)?.book()?.takeover_pause)
+}
+
 /// Reads what decides about effects.
 ///
 /// # Errors

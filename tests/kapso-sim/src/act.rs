@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::json;
 
 use crate::{
     clock, delivery,
     delivery::Parcel,
     dialect::{Dialect, Webhook},
-    story::{Conversation, Event, Fact, InboundMessage, SentIds},
+    ids,
+    store::Outbound,
+    story::{
+        Contact, Conversation, Event, Fact, InboundMessage, PersonsMessage, SentIds, Status, StatusChange,
+        origin,
+    },
     world::World,
 };
 
@@ -60,6 +66,47 @@ pub(crate) fn inbound(world: &Arc<World>, inbound: InboundMessage) -> SentIds {
     }
     delivery::tell_or_lose(world, dialect, &Event::received(message), duplicates, lost);
     ids
+}
+
+/// A person of the business writes to a contact.
+pub(crate) fn person_writes(world: &Arc<World>, written: PersonsMessage) -> SentIds {
+    let at = written.at.unwrap_or_else(clock::now);
+    let origin = if written.on_the_phone { origin::PHONE } else { origin::API };
+    let outbound = Outbound { content: written.content, context: None, callback_data: None, origin };
+    let change = StatusChange { status: Status::Sent, at, error: None };
+    let message = {
+        let mut store = world.store();
+        let (conversation, _) = store.conversation_with(&Contact::with_number(&written.to), at);
+        let message = store.send(conversation, outbound, at);
+        store.advance(&message.id, change.clone()).unwrap_or(message)
+    };
+    let ids = SentIds {
+        message_id: message.id.clone(),
+        wamid: message.wamid.clone(),
+        conversation_id: message.conversation.id.clone(),
+    };
+    let dialect = written.dialect.unwrap_or_else(|| world.dialect());
+    delivery::tell_or_lose(world, dialect, &Event::status(message, change), 0, written.lost);
+    ids
+}
+
+/// A workflow hands a conversation over to a person; the number of the delivery. A project's webhook:
+/// in Kapso's second version whatever the number's is.
+pub(crate) fn hand_off(world: &Arc<World>, conversation_id: &str, reason: &str) -> u64 {
+    let kind = "workflow.execution.handoff";
+    let body = json!({
+        "event": kind,
+        "occurred_at": clock::iso(clock::now()),
+        "project_id": ids::uuid(),
+        "workflow_id": ids::uuid(),
+        "workflow_execution_id": ids::uuid(),
+        "status": "handoff",
+        "tracking_id": null,
+        "channel": "whatsapp",
+        "whatsapp_conversation_id": conversation_id,
+        "handoff": { "reason": reason, "source": "agent_tool" },
+    });
+    send_raw(world, RawWebhook { dialect: Some(Dialect::V2), ..RawWebhook::new(kind, body.to_string()) })
 }
 
 /// A conversation is closed; the contact's next message opens another. None: there is no such conversation.

@@ -32,5 +32,5 @@ pub use self::{
     reply::{Reply, ReplyBody},
     sign::{digest, sign},
     sim::Sim,
-    story::{Content, InboundMessage, SentIds},
+    story::{Content, InboundMessage, PersonsMessage, SentIds},
 };

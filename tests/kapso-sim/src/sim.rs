@@ -20,7 +20,7 @@ use crate::{
     dialect::Dialect,
     fault::Fault,
     http,
-    story::{Event, InboundMessage, Line, MessageError, SentIds, Status},
+    story::{Event, InboundMessage, Line, MessageError, PersonsMessage, SentIds, Status},
     world::World,
 };
 
@@ -126,6 +126,16 @@ impl Sim {
     #[must_use = "the ids are how the message is found again"]
     pub fn inbound(&self, message: InboundMessage) -> SentIds {
         act::inbound(&self.world, message)
+    }
+
+    /// A person of the business writes; the webhook is on its way when this returns.
+    pub fn person_writes(&self, message: PersonsMessage) -> SentIds {
+        act::person_writes(&self.world, message)
+    }
+
+    /// A workflow hands this conversation over to a person; gives the number of the delivery.
+    pub fn hand_off(&self, conversation_id: &str) -> u64 {
+        act::hand_off(&self.world, conversation_id, "Pidió hablar con una persona")
     }
 
     /// Tells of any event in the current dialect. What it tells of is not written down: see [`Sim::inbound`].

@@ -28,6 +28,7 @@ pub(crate) struct Outbound {
     pub(crate) content: Content,
     pub(crate) context: Option<serde_json::Value>,
     pub(crate) callback_data: Option<String>,
+    pub(crate) origin: &'static str,
 }
 
 impl Store {
@@ -143,7 +144,7 @@ impl Store {
                 at,
                 context: outbound.context,
                 referral: None,
-                origin: "cloud_api".to_owned(),
+                origin: outbound.origin.to_owned(),
                 callback_data: outbound.callback_data,
                 statuses: Vec::new(),
                 conversation,

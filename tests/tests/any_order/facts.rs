@@ -108,9 +108,12 @@ fn fact(random: &mut StdRng, started: OffsetDateTime) -> Fact {
             emoji: text(random, &["❤", "👍"]),
         }),
         _ => Fact::Subject(SubjectEvent {
-            kind: one(random, &[SubjectKind::PhoneNumber, SubjectKind::Account]),
+            kind: one(
+                random,
+                &[SubjectKind::PhoneNumber, SubjectKind::Account, SubjectKind::WorkflowExecution],
+            ),
             id: one(random, &["1", "2"]).to_owned(),
-            event: one(random, &["connected", "disconnected"]).to_owned(),
+            event: one(random, &["connected", "disconnected", "handoff"]).to_owned(),
             conversation: text(random, &["c1", "c2"]),
             details: one(random, &["{}", r#"{"a": 1}"#]).to_owned(),
         }),

@@ -59,6 +59,10 @@ pub(crate) const TABLES: [Table; 13] = [
     Table { name: "dead_letters", key: &["reason"], columns: "DISTINCT reason" },
 ];
 
+/// What is found in the tables and pauses lanes, whenever it happened: all of it, for every lane.
+const TAKEOVERS: &str = "SELECT 'takeovers', row_to_json(r)::text
+    FROM (SELECT lanes.id AS lane, found.* FROM lanes, LATERAL takeovers(lanes.id, '-infinity') found) r";
+
 /// The rows of every table in [`TABLES`], as JSON. JSON columns keep their bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State(BTreeSet<(String, String)>);
@@ -72,6 +76,7 @@ impl State {
                 let columns = [*columns, more].join(if more.is_empty() { "" } else { ", " });
                 format!("SELECT '{name}', row_to_json(r)::text FROM (SELECT {columns} FROM {name}) r")
             })
+            .chain([TAKEOVERS.to_owned()])
             .collect();
         let rows: Vec<(String, String)> =
             sqlx::query_as(AssertSqlSafe(selects.join(" UNION ALL "))).fetch_all(pool).await?;
@@ -106,7 +111,8 @@ impl State {
     /// What is different in `found`, for a person: rows by their keys, of these only the columns that differ.
     pub(crate) fn difference(&self, found: &Self) -> String {
         let mut told = String::new();
-        for Table { name, key, .. } in &TABLES {
+        let tables = TABLES.iter().map(|table| (table.name, table.key));
+        for (name, key) in tables.chain([("takeovers", &["lane", "at", "by", "evidence"][..])]) {
             let (expected, found) = (self.by_key(name, key), found.by_key(name, key));
             let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
             for key in keys {

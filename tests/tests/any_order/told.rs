@@ -34,6 +34,7 @@ async fn a_story_in_any_order() -> Result<()> {
         ("effects", 25),
         ("dead_letters", 1),
         ("message_aliases", 10),
+        ("takeovers", 20),
     ] {
         let rows = counts.get(table).copied().unwrap_or_default();
         ensure!(rows >= least, "only {rows} rows in {table}: the story is not told");

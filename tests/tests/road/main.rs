@@ -22,5 +22,6 @@ mod scene;
 mod slots;
 mod slow_lane;
 mod stop;
+mod takeover;
 mod topology;
 mod worker_away;

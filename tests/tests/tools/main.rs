@@ -2,6 +2,7 @@
 //! runs it, with nothing but `DATABASE_URL`; beside it, where that matters, a worker at work.
 
 mod dead_letters;
+mod effects;
 mod interrupted;
 mod preview;
 mod rebuild;

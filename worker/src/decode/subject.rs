@@ -13,12 +13,19 @@ use crate::event::{Fact, Moment, SubjectEvent, SubjectKind};
 /// The fields in which an event's own time may be.
 const TIMES: [&str; 3] = ["occurred_at", "created_at", "timestamp"];
 
+/// An agent of the older sort handed its conversation over to a person. Of these agents' events
+/// Kapso documents the names only; the others say nothing that anybody here asks for.
+const OLDER_HANDOFF: &str = "agent_execution_handoff";
+
 /// Decodes an event about a subject. `kind` is without `whatsapp.`.
 pub(super) fn decode(value: &Value, kind: &str, received_at: OffsetDateTime) -> Told {
+    let at = TIMES.iter().find_map(|field| instant(value, field));
+    if kind == OLDER_HANDOFF {
+        return older_handoff(value, Moment::new(at, received_at));
+    }
     let Some((family, event)) = kind.rsplit_once('.').filter(|(_, event)| !event.is_empty()) else {
         return Told::NotUnderstood;
     };
-    let at = TIMES.iter().find_map(|field| instant(value, field));
     let facts = match family {
         "phone_number" => subject(value, SubjectKind::PhoneNumber, number_id(value), event),
         // The first dialect calls a number a config.
@@ -54,6 +61,30 @@ pub(super) fn decode(value: &Value, kind: &str, received_at: OffsetDateTime) -> 
 fn subject(value: &Value, kind: SubjectKind, id: Option<String>, event: &str) -> Option<SubjectEvent> {
     let conversation = text(value, "whatsapp_conversation_id").or_else(|| text(value, "conversation_id"));
     Some(SubjectEvent { kind, id: id?, event: event.to_owned(), conversation, details: value.to_string() })
+}
+
+/// The likely fields are read, there or in the objects that describe run and conversation. One that
+/// names its conversation alone is told by that.
+fn older_handoff(value: &Value, at: Moment) -> Told {
+    let run = filled(value, "agent_execution").unwrap_or(value);
+    let named = |field| text(value, field).or_else(|| text(run, field));
+    let conversation = named("whatsapp_conversation_id")
+        .or_else(|| named("conversation_id"))
+        .or_else(|| [value, run].iter().find_map(|it| text(filled(it, "conversation")?, "id")));
+    let id = named("agent_execution_id").or_else(|| text(run, "id")).or_else(|| conversation.clone());
+    let Some(id) = id else {
+        return Told::Undecodable(format!(
+            "the event {OLDER_HANDOFF} names neither a run nor a conversation"
+        ));
+    };
+    let subject = SubjectEvent {
+        kind: SubjectKind::AgentExecution,
+        id,
+        event: "handoff".to_owned(),
+        conversation,
+        details: value.to_string(),
+    };
+    Told::Facts(vec![(at, Fact::Subject(subject))])
 }
 
 fn number_id(value: &Value) -> Option<String> {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection};
 
-use super::lease::{LEASE, PROBE_LEASE, Wanted};
+use super::{
+    lease::{LEASE, PROBE_LEASE, Wanted},
+    takeover,
+};
 
 /// How long the later effects of a lane wait for a reply whose outcome is not known.
 const UNKNOWN_HOLDS_SECONDS: f64 = 600.0;
@@ -159,6 +162,7 @@ pub(super) async fn choose(
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
+    takeover::discard(&mut *tx, &lanes, wanted.takeover_pause).await?;
     sqlx::query(GUARD_LANES)
         .bind(&lanes)
         .bind(i64::from(wanted.guard.per_minute))

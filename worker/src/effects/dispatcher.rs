@@ -129,11 +129,13 @@ impl Dispatcher {
             return Ok(0);
         }
         let token = format!("{:032x}", rand::random::<u128>());
+        let policy = self.store.policy();
         let wanted = Wanted {
             key: &self.key,
             room,
             retries: free(&self.retries),
-            guard: self.store.policy().book.guard,
+            guard: policy.book.guard,
+            takeover_pause: policy.book.takeover_pause,
             marks_cover_earlier: self.client.marks_cover_earlier(),
             token: &token,
         };

@@ -37,6 +37,8 @@ pub(super) struct Wanted<'a> {
     pub(super) retries: i64,
     /// How many replies a lane may have.
     pub(super) guard: LoopGuard,
+    /// For how long a takeover pauses a lane.
+    pub(super) takeover_pause: time::Duration,
     /// Whether a mark covers the messages before its own.
     pub(super) marks_cover_earlier: bool,
     /// Whose lease it is: unlike any other, so that it can be given back.
@@ -169,8 +171,15 @@ mod tests {
         let calls_a_minute = NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
         let key = ApiKey { id: "key".to_owned(), calls_a_minute };
         let guard = LoopGuard { per_minute: 5, per_hour: 20 };
-        let wanted =
-            Wanted { key: &key, room: 64, retries: 32, guard, marks_cover_earlier: false, token: "token" };
+        let wanted = Wanted {
+            key: &key,
+            room: 64,
+            retries: 32,
+            guard,
+            takeover_pause: time::Duration::ZERO,
+            marks_cover_earlier: false,
+            token: "token",
+        };
         share(allowed, calls, &wanted).map(|share| (share.room, share.marks, share.retries))
     }
 

@@ -12,6 +12,7 @@
 //! attempt that is committed, and one whose end nobody saw is never repeated.
 
 mod api_key;
+pub mod by_hand;
 mod choose;
 pub mod dispatcher;
 mod hold;
@@ -28,6 +29,7 @@ pub mod reply;
 mod rule_book;
 mod rules;
 mod sweep;
+pub mod takeover;
 
 pub use api_key::ApiKey;
 pub use owed::{Owed, Policy, Refusal, State};

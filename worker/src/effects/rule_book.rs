@@ -17,9 +17,20 @@ pub struct RuleBook {
     pub max_age: Duration,
     /// How many replies a lane takes.
     pub guard: LoopGuard,
+    /// For how long nobody is answered after a person has taken over; zero: people and replies
+    /// do not mind each other.
+    pub takeover_pause: Duration,
     /// Which texts are answered.
     pub rules: Rules,
 }
+
+/// How long a takeover lasts unless configured. Each message of the person begins it anew, so it is
+/// the silence after which they are taken to be done: an hour is long for a talk, and short enough
+/// for the same customer's next question.
+const TAKEOVER_PAUSE: Duration = Duration::hours(1);
+
+/// The longest takeover: beyond it, nobody remembers why nothing is answered.
+const LONGEST_PAUSE: Duration = Duration::days(30);
 
 /// How many replies a lane takes. More is no conversation but two machines that answer each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -39,7 +50,12 @@ impl Default for LoopGuard {
 
 impl Default for RuleBook {
     fn default() -> Self {
-        Self { max_age: Duration::minutes(15), guard: LoopGuard::default(), rules: Rules::default() }
+        Self {
+            max_age: Duration::minutes(15),
+            guard: LoopGuard::default(),
+            takeover_pause: TAKEOVER_PAUSE,
+            rules: Rules::default(),
+        }
     }
 }
 
@@ -58,6 +74,8 @@ pub struct BookError {
 struct File {
     #[serde(default)]
     reply: Replies,
+    #[serde(default)]
+    takeover: Takeovers,
     #[serde(default, rename = "rule")]
     rules: Vec<Spanned<FileRule>>,
 }
@@ -67,6 +85,12 @@ struct File {
 struct Replies {
     max_age: Option<Spanned<String>>,
     at_most: Option<Spanned<LoopGuard>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Takeovers {
+    pause: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -103,10 +127,19 @@ impl RuleBook {
         })?;
         let mut book = Self { rules: Rules::new(Vec::new()), ..Self::default() };
         if let Some(age) = &file.reply.max_age {
-            book.max_age = max_age(age.get_ref()).ok_or_else(|| {
+            book.max_age = duration(age.get_ref()).filter(|age| !age.is_zero()).ok_or_else(|| {
                 let remedy = "reply.max_age is no duration: give one such as \"90s\", \"15m\" or \"2h\"";
                 wrong(age.span().start, remedy.to_owned())
             })?;
+        }
+        if let Some(pause) = &file.takeover.pause {
+            let wrong = |remedy: &str| wrong(pause.span().start, remedy.to_owned());
+            book.takeover_pause = duration(pause.get_ref()).ok_or_else(|| {
+                wrong("takeover.pause is no duration: give one such as \"30m\" or \"2h\", or \"0s\" for none")
+            })?;
+            if book.takeover_pause > LONGEST_PAUSE {
+                return Err(wrong("takeover.pause is longer than 30 days: give less, or take the rules out"));
+            }
         }
         if let Some(guard) = &file.reply.at_most {
             book.guard = *guard.get_ref();
@@ -179,10 +212,13 @@ impl FileRule {
     }
 }
 
-/// A duration in seconds, minutes or hours, of at least a second.
-fn max_age(text: &str) -> Option<Duration> {
+/// A duration in seconds, minutes or hours. Nothing needs no unit.
+fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
     let unit = text.chars().next_back()?;
-    let number: u32 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number > 0)?;
+    let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
     match unit {
         's' => Some(Duration::seconds(number.into())),
         'm' => Some(Duration::minutes(number.into())),
@@ -212,11 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_of_nothing_switches_takeovers_off() {
+        for none in ["0", "0s", "0h"] {
+            let book = RuleBook::parse(&format!("[takeover]\npause = \"{none}\"")).unwrap();
+            assert!(book.takeover_pause.is_zero());
+        }
+        assert_eq!(RuleBook::parse("").unwrap().takeover_pause, Duration::hours(1));
+    }
+
+    #[test]
     fn everything_can_be_said() {
         let text = r#"
             [reply]
             max_age = "2h"
             at_most = { per_minute = 2 }
+            [takeover]
+            pause = "45m"
             [[rule]]
             name = "precios"
             keywords = ["precio", "cuánto  cuesta"]
@@ -226,6 +273,7 @@ mod tests {
         let book = RuleBook::parse(text).unwrap();
         assert_eq!(book.max_age, Duration::hours(2));
         assert_eq!(book.guard, LoopGuard { per_minute: 2, per_hour: 20 });
+        assert_eq!(book.takeover_pause, Duration::minutes(45));
         assert!(book.rules.answer("¿Cuanto cuesta?").is_some());
         assert!(book.rules.answer("precios").is_none());
     }
@@ -236,6 +284,10 @@ mod tests {
         for (text, line, told) in [
             ("\n[reply]\nmax_age = \"soon\"".to_owned(), 3, "reply.max_age is no duration"),
             ("[reply]\nmax_age = 15".to_owned(), 2, "expected a string"),
+            ("[reply]\nmax_age = \"0s\"".to_owned(), 2, "reply.max_age is no duration"),
+            ("[takeover]\n\npause = \"a while\"".to_owned(), 3, "takeover.pause is no duration"),
+            ("[takeover]\npause = \"721h\"".to_owned(), 2, "longer than 30 days"),
+            ("[takeover]\npauses = \"1h\"".to_owned(), 2, "unknown field `pauses`"),
             ("[reply]\n\nat_most = { per_minute = 0 }".to_owned(), 3, "would answer nobody"),
             ("[reply]\nat_most = { per_day = 3 }".to_owned(), 2, "unknown field `per_day`"),
             ("\n\n[replies]".to_owned(), 3, "unknown field `replies`"),

@@ -12,14 +12,17 @@ pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "UPDATE messages SET contact_id = $2 WHERE contact_id = $1",
         super::reactions::MERGE_CONTACT,
         "DELETE FROM reactions WHERE reactor = $1 AND $2 <> reactor",
-        // A lane is named after its contact: what it holds moves to the other's.
-        "INSERT INTO lanes (id, phone_number_id, contact_id, paused_until, pause_reason)
-         SELECT phone_number_id || '/' || $2, phone_number_id, $2, paused_until, pause_reason
+        // A lane is named after its contact: what it holds moves to the other's. What people decided
+        // about either holds for both: the longer pause, and the later going on.
+        "INSERT INTO lanes (id, phone_number_id, contact_id, paused_until, pause_reason, resumed_at)
+         SELECT phone_number_id || '/' || $2, phone_number_id, $2, paused_until, pause_reason, resumed_at
          FROM lanes WHERE contact_id = $1 AND phone_number_id IS NOT NULL
          ON CONFLICT (id) DO UPDATE SET
-            pause_reason = CASE WHEN EXCLUDED.paused_until > COALESCE(lanes.paused_until, '-infinity')
+            pause_reason = CASE WHEN (COALESCE(EXCLUDED.paused_until, '-infinity'), COALESCE(EXCLUDED.resumed_at, '-infinity'))
+                                   > (COALESCE(lanes.paused_until, '-infinity'), COALESCE(lanes.resumed_at, '-infinity'))
                                 THEN EXCLUDED.pause_reason ELSE lanes.pause_reason END,
-            paused_until = GREATEST(lanes.paused_until, EXCLUDED.paused_until)",
+            paused_until = GREATEST(lanes.paused_until, EXCLUDED.paused_until),
+            resumed_at = GREATEST(lanes.resumed_at, EXCLUDED.resumed_at)",
         "UPDATE effects SET lane = lanes.phone_number_id || '/' || $2
          FROM lanes WHERE lanes.contact_id = $1 AND effects.lane = lanes.id",
         "DELETE FROM lanes WHERE contact_id = $1 AND $2 <> contact_id",
@@ -75,8 +78,8 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "UPDATE effects SET message_id = $2 WHERE message_id = $1
          AND NOT EXISTS (SELECT FROM effects other WHERE other.message_id = $2 AND other.kind = effects.kind)",
         // A message of which nothing else is known has a lane of its own, named after it.
-        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id, paused_until, pause_reason)
-         SELECT 'message/' || $2, phone_number_id, contact_id, conversation_id, paused_until, pause_reason
+        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id, paused_until, pause_reason, resumed_at)
+         SELECT 'message/' || $2, phone_number_id, contact_id, conversation_id, paused_until, pause_reason, resumed_at
          FROM lanes WHERE id = 'message/' || $1
          ON CONFLICT (id) DO NOTHING",
         "UPDATE effects SET lane = 'message/' || $2 WHERE lane = 'message/' || $1",

@@ -1,9 +1,11 @@
 //! The subcommands, one file each.
 
 pub mod backfill;
+pub mod conversations;
 pub mod database;
 pub mod dead_letters;
 pub mod doctor;
+pub mod effects;
 pub mod migrate;
 pub mod places;
 pub mod post;

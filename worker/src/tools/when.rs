@@ -24,10 +24,19 @@ fn at(text: &str, now: OffsetDateTime) -> Option<OffsetDateTime> {
     if let Ok(day) = Date::parse(text, format_description!("[year]-[month]-[day]")) {
         return Some(day.midnight().assume_utc());
     }
-    now.checked_sub(ago(text)?)
+    now.checked_sub(length(text)?)
 }
 
-fn ago(text: &str) -> Option<Duration> {
+/// Reads how long something lasts for clap.
+///
+/// # Errors
+/// What is expected, when it is none of that.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let span = length(text.trim()).filter(|span| span.is_positive());
+    span.ok_or_else(|| "give how long, such as 90s, 30m, 2h or 7d".to_owned())
+}
+
+fn length(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number >= 0)?;
     let seconds = match unit {
@@ -59,6 +68,14 @@ mod tests {
             ("7d", datetime!(2026-11-17 17:00:00 UTC)),
         ] {
             assert_eq!(at(text, NOW), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        assert_eq!(span("2h"), Ok(Duration::hours(2)));
+        for none in ["", "0s", "-1h", "tomorrow", "2026-11-24"] {
+            assert!(span(none).is_err(), "{none}");
         }
     }
 

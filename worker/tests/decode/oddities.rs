@@ -230,6 +230,32 @@ fn a_kind_that_we_do_not_know_is_counted_and_what_it_says_all_the_same_is_kept()
 }
 
 #[test]
+fn an_agent_of_the_older_sort_hands_over_by_any_of_the_likely_fields() {
+    let handoff = |mut body: Value| {
+        body["event"] = json!("agent_execution_handoff");
+        let decoded = decoded_bare(&body);
+        let told = decoded.events.into_iter().find_map(|event| match event.fact {
+            Fact::Subject(subject) => Some((subject.id, subject.event, subject.conversation)),
+            _ => None,
+        });
+        (told, decoded.undecodable.len())
+    };
+    let told = |id: &str, conversation: Option<&str>| {
+        (Some((id.to_owned(), "handoff".to_owned(), conversation.map(str::to_owned))), 0)
+    };
+    for (body, expected) in [
+        (json!({ "agent_execution": { "id": "e", "whatsapp_conversation_id": "c" } }), told("e", Some("c"))),
+        (json!({ "agent_execution_id": "e", "conversation_id": "c" }), told("e", Some("c"))),
+        (json!({ "agent_execution": { "id": "e", "conversation": { "id": "c" } } }), told("e", Some("c"))),
+        (json!({ "conversation": { "id": "c" } }), told("c", Some("c"))),
+        (json!({ "agent_execution": { "id": "e" } }), told("e", None)),
+        (json!({ "status": "handoff" }), (None, 1)),
+    ] {
+        assert_eq!(handoff(body.clone()), expected, "{body}");
+    }
+}
+
+#[test]
 fn a_kind_that_we_know_without_what_it_is_about_is_a_dead_letter() {
     for kind in [
         "message.received",

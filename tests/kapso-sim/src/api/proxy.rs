@@ -9,7 +9,7 @@ use super::{
 use crate::{
     reply::Reply,
     store::Outbound,
-    story::{Contact, Content},
+    story::{Contact, Content, origin},
     world::World,
 };
 
@@ -89,7 +89,8 @@ fn send(body: &Value) -> Result<Intent, Reply> {
         ));
     }
     let context = body.pointer("/context/message_id").map(|id| json!({ "id": id }));
-    let outbound = Box::new(Outbound { content, context, callback_data: callback_data.map(str::to_owned) });
+    let callback_data = callback_data.map(str::to_owned);
+    let outbound = Box::new(Outbound { content, context, callback_data, origin: origin::API });
     Ok(Intent::Send { to, outbound, style: Style::Proxy })
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     reply::Reply,
     store::Outbound,
-    story::{Contact, Content},
+    story::{Contact, Content, origin},
     world::World,
 };
 
@@ -90,7 +90,8 @@ fn outbound(body: &Value) -> Result<Box<Outbound>, Reply> {
     if text.chars().count() > super::proxy::LONGEST_TEXT {
         return Err(invalid("Content is too long (maximum is 4096 characters)"));
     }
-    Ok(Box::new(Outbound { content: Content::text(text), context: None, callback_data: None }))
+    let content = Content::text(text);
+    Ok(Box::new(Outbound { content, context: None, callback_data: None, origin: origin::API }))
 }
 
 fn invalid(message: &str) -> Reply {

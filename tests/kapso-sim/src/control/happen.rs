@@ -15,7 +15,7 @@ use crate::{
     act::{self, RawWebhook},
     api, clock, delivery,
     dialect::Dialect,
-    story::{Contact, Content, Event, Fact, InboundMessage, MessageError, SentIds, Status},
+    story::{Contact, Content, Event, Fact, InboundMessage, MessageError, PersonsMessage, SentIds, Status},
     world::World,
 };
 
@@ -104,12 +104,47 @@ pub(super) async fn inbound(world: Data<World>, body: Bytes) -> HttpResponse {
     }
 }
 
+/// A message that a person of the business is to write.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutboundSpec {
+    to: String,
+    text: String,
+    #[serde(default)]
+    on_the_phone: bool,
+    dialect: Option<Dialect>,
+    #[serde(default)]
+    age_seconds: i64,
+    #[serde(default)]
+    lost: bool,
+}
+
+pub(super) async fn outbound(world: Data<World>, body: Bytes) -> HttpResponse {
+    let spec = match read::<OutboundSpec>(&body) {
+        Ok(spec) if spec.to.contains(|it: char| it.is_ascii_digit()) => spec,
+        Ok(_) => return bad("to is a number, e.g. +56912345678"),
+        Err(why) => return bad(&why),
+    };
+    let written = PersonsMessage {
+        on_the_phone: spec.on_the_phone,
+        at: Some(clock::now() - Duration::seconds(spec.age_seconds.clamp(0, 1 << 31))),
+        dialect: spec.dialect,
+        lost: spec.lost,
+        ..PersonsMessage::in_the_inbox(spec.to, spec.text)
+    };
+    accepted(json!({ "data": act::person_writes(&world.into_inner(), written) }))
+}
+
 /// Anything else that can happen on the number.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 enum EventSpec {
     ConversationEnded {
         conversation_id: String,
+    },
+    HandedOff {
+        conversation_id: String,
+        reason: Option<String>,
     },
     ConversationCreated {
         from: String,
@@ -143,6 +178,10 @@ pub(super) async fn event(world: Data<World>, body: Bytes) -> HttpResponse {
                 Some(_) => accepted(json!({ "conversation_id": conversation_id })),
                 None => not_found("no such conversation"),
             }
+        }
+        Ok(EventSpec::HandedOff { conversation_id, reason }) => {
+            let delivery = act::hand_off(&world, &conversation_id, reason.as_deref().unwrap_or_default());
+            accepted(json!({ "delivery": delivery }))
         }
         Ok(EventSpec::ConversationCreated { from, name }) => {
             let contact = Contact { name, ..Contact::with_number(&from) };

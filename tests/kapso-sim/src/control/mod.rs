@@ -19,6 +19,7 @@ pub(crate) fn configure(services: &mut ServiceConfig) {
     services
         .route("/livez", web::get().to(livez))
         .route("/inbound", web::post().to(happen::inbound))
+        .route("/outbound", web::post().to(happen::outbound))
         .route("/event", web::post().to(happen::event))
         .route("/webhook", web::post().to(happen::webhook))
         .route("/calls", web::get().to(calls))

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     clock::unix,
-    story::{Direction, Event, Fact, Line, Message, Status, StatusChange},
+    story::{Direction, Event, Fact, Line, Message, Status, StatusChange, origin},
 };
 
 /// One entry with one change for each event; none where Meta has no word for any of them.
@@ -23,11 +23,20 @@ fn change(line: &Line, event: &Event) -> Option<Value> {
         "messaging_product": "whatsapp",
         "metadata": { "display_phone_number": line.number, "phone_number_id": line.phone_number_id },
     });
+    let mut field = "messages";
     let fields = match &event.fact {
         Fact::Received(it) => {
             let mut message = message(it);
             message.extend(it.context.clone().map(|context| ("context".to_owned(), context)));
             json!({ "contacts": [contact(it)], "messages": [message] })
+        }
+        // What is written on the phone is told once, as an echo, and not followed by statuses.
+        Fact::Status(it, change) if it.origin == origin::PHONE => {
+            if change.status != Status::Sent {
+                return None;
+            }
+            field = "smb_message_echoes";
+            json!({ "message_echoes": [echo(line, it)] })
         }
         Fact::Status(it, change) => json!({ "statuses": [status(it, change)] }),
         _ => return None,
@@ -35,7 +44,14 @@ fn change(line: &Line, event: &Event) -> Option<Value> {
     if let (Value::Object(value), Value::Object(fields)) = (&mut value, fields) {
         value.extend(fields);
     }
-    Some(json!({ "field": "messages", "value": value }))
+    Some(json!({ "field": field, "value": value }))
+}
+
+fn echo(line: &Line, of: &Message) -> Map<String, Value> {
+    let mut echo = message(of);
+    echo.insert("from".to_owned(), json!(line.number));
+    echo.insert("to".to_owned(), json!(of.conversation.contact.number));
+    echo
 }
 
 fn contact(of: &Message) -> Value {

@@ -2,6 +2,8 @@
 
 mod content;
 mod inbound;
+pub(crate) mod origin;
+mod outbound;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +12,7 @@ use time::OffsetDateTime;
 pub use self::{
     content::{Content, Media},
     inbound::{InboundMessage, SentIds},
+    outbound::PersonsMessage,
 };
 use crate::{clock, ids};
 

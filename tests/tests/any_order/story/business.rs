@@ -40,6 +40,15 @@ pub(super) fn tell(story: &mut Story) {
         "whatsapp_conversation_id": "5e0d0000-0000-4000-8000-000000000001",
     });
     story.tell_raw(V2, "workflow.execution.handoff", handoff);
+    // Of the older sort of agents, and of a conversation that nobody else tells of.
+    let known = "5e0d0000-0000-4000-8000-000000000002";
+    for (run, conversation, seconds) in [("ae1", known, 961), ("ae2", "nobody-knows-it", 962)] {
+        let body = json!({
+            "event": "agent_execution_handoff", "created_at": story.iso(seconds),
+            "agent_execution": { "id": run, "whatsapp_conversation_id": conversation },
+        });
+        story.tell_raw(V2, "agent_execution_handoff", body);
+    }
     for (event, seconds) in [("approval_required", 970), ("completed", 980)] {
         let body = json!({
             "id": format!("evt-{seconds}"), "event": format!("kapso_agent.run.{event}"),

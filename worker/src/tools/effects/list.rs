@@ -1,0 +1,114 @@
+//! `worker effects list`.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use super::{State, Told};
+use crate::{
+    effects::{
+        EffectKind,
+        by_hand::effects::{self, Wanted},
+    },
+    tools::{
+        screen::{self, count, plain, say},
+        table::Table,
+        when::when,
+    },
+};
+
+/// How many a person gets to see unless they ask for more.
+const LINES: i64 = 100;
+
+/// Which, and how.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// Only those in this state
+    #[arg(long)]
+    state: Option<State>,
+    /// Only those of this kind
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// Only those of this lane
+    #[arg(long)]
+    lane: Option<String>,
+    /// Only those of messages of this conversation
+    #[arg(long)]
+    conversation: Option<String>,
+    /// Only those owed then or later: 2h, 2026-11-24, 2026-11-24T17:00:00Z
+    #[arg(long, value_parser = when)]
+    since: Option<OffsetDateTime>,
+    /// So many at the most; unless given, 100, or all of them with --json
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    limit: Option<i64>,
+    /// Show texts and numbers as they are
+    #[arg(long)]
+    show_text: bool,
+    /// As JSON: an array
+    #[arg(long)]
+    json: bool,
+}
+
+/// A kind, as the table has it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Kind {
+    SendText,
+    MarkRead,
+}
+
+impl From<Kind> for EffectKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::SendText => Self::SendText,
+            Kind::MarkRead => Self::MarkRead,
+        }
+    }
+}
+
+pub(super) async fn run(pool: &PgPool, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let wanted = Wanted {
+        state: arguments.state.map(|state| state.name().to_owned()),
+        kind: arguments.kind.map(|kind| EffectKind::from(kind).name().to_owned()),
+        lanes: arguments.lane.map(|lane| vec![lane]),
+        conversation: arguments.conversation,
+        since: arguments.since,
+        limit: arguments.limit.or((!arguments.json).then_some(LINES)),
+    };
+    let found = effects::list(pool, &wanted).await?;
+    let told: Vec<Told> = found.iter().map(|effect| Told::of(effect, arguments.show_text)).collect();
+    if arguments.json {
+        screen::json(&told)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(first) = found.first() else {
+        say("There is no such effect.")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut table = Table::new(["ID", "OWED (UTC)", "KIND", "STATE", "TRIES", "CONVERSATION"]);
+    for (effect, told) in found.iter().zip(told) {
+        // What is done needs no reason; of the rest, the reason is what a person looks for.
+        let outcome = told.outcome.filter(|_| told.state != "done").map(|outcome| plain(&outcome));
+        let text =
+            told.body.map(|body| if arguments.show_text { format!("\"{}\"", plain(&body)) } else { body });
+        table.row(
+            [
+                told.id.to_string(),
+                screen::minute(effect.created_at),
+                told.kind,
+                told.state,
+                told.attempts.to_string(),
+                told.conversation_id.map_or_else(|| plain(&told.lane), |id| plain(&id)),
+            ],
+            text.into_iter().chain(outcome).collect::<Vec<_>>().join("; "),
+        );
+    }
+    table.lines(screen::columns()).into_iter().try_for_each(say)?;
+    let more = usize::try_from(first.total).unwrap_or_default().saturating_sub(found.len());
+    if more > 0 {
+        say(format!("… and {}: give a --limit to see more of them", count(more, "other", "others")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
