@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     archive::slow_lane,
     consume::{self, Consumer},
-    effects::dispatcher,
+    effects::{dispatcher, settle},
     gaps::detector,
     kapso::Client,
     outage::{self, Outages},
@@ -72,6 +72,8 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     tasks.spawn(slow_lane::run(store.clone(), outages, stop.clone()).map(Ok));
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
     tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
+    let (settle, calls) = (settings.settle, settings.api.calls_a_minute);
+    tasks.spawn(settle::run(store.clone(), client.clone(), settle, calls, stop.clone()).map(Ok));
     if let Some(client) = client {
         tasks.spawn(dispatcher::run(store, client, settings.api.calls_a_minute, stop.clone()).map(Ok));
     }

@@ -14,7 +14,13 @@ use contract::{
 use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{consume, effects::Policy, gaps::GapSettings, kapso::ApiStyle, rules_file::RulesFile};
+use crate::{
+    consume,
+    effects::{Policy, settle::Settle},
+    gaps::GapSettings,
+    kapso::ApiStyle,
+    rules_file::RulesFile,
+};
 
 /// The base of Kapso's API, as in the guide.
 const API_BASE: &str = "https://app.kapso.ai/api/v1";
@@ -49,6 +55,8 @@ pub struct RunSettings {
     pub policy: Policy,
     /// Where its rule book was read from.
     pub rules: RulesFile,
+    /// How replies whose outcome is unknown are settled.
+    pub settle: Settle,
     /// How gaps are looked for.
     pub gaps: GapSettings,
     /// Whether debug lines show numbers and texts as they are (`BUZON_LOG_UNMASKED`).
@@ -119,6 +127,7 @@ impl RunSettings {
             api: Api::read(settings)?,
             policy: policy(settings)?,
             rules: RulesFile::read(settings)?,
+            settle: Settle::read(settings)?,
             gaps: GapSettings::read(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,
             metrics_addr: metrics_addr(settings)?,

@@ -68,7 +68,8 @@ pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
 pub(super) async fn calls_lately(tx: &mut PgConnection) -> sqlx::Result<(OffsetDateTime, i64)> {
     sqlx::query_as(
         "SELECT statement_timestamp(), (
-            SELECT count(*) FROM effect_attempts WHERE started_at > statement_timestamp() - interval '61 seconds')",
+            SELECT count(*) FROM effect_attempts WHERE started_at > statement_timestamp() - interval '61 seconds') + (
+            SELECT count(*) FROM effect_listings WHERE asked_at > statement_timestamp() - interval '61 seconds')",
     )
     .fetch_one(tx)
     .await

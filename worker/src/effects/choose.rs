@@ -1,12 +1,18 @@
 //! Which effects are next: lanes are locked, what must not leave is taken out, and the first
 //! of each lane is leased. Inside the transaction that holds the key's lock ([`super::lease`]).
 
+use std::time::Duration;
+
 use sqlx::{FromRow, PgConnection};
 
-use super::lease::{LEASE, Wanted};
+use super::{
+    lease::{LEASE, Wanted},
+    settle,
+};
 
-/// How long the later effects of a lane wait for a reply whose outcome is not known.
-const UNKNOWN_HOLDS_SECONDS: f64 = 600.0;
+/// How long the later effects of a lane wait for a reply whose outcome is not known; no longer than
+/// it is of use.
+const UNKNOWN_HOLDS: Duration = settle::HORIZON;
 
 /// An effect that has been leased, as the table has it.
 #[derive(FromRow)]
@@ -48,7 +54,8 @@ macro_rules! next {
          AND NOT EXISTS (
             SELECT FROM effects busy WHERE busy.lane = effects.lane AND (busy.lease IS NOT NULL OR busy.state = 'unknown')
             AND (busy.lease IS NOT NULL
-                 OR busy.kind = 'send_text' AND busy.settled_at > now() - make_interval(secs => $1)))"
+                 OR busy.kind = 'send_text' AND busy.settled_at > now() - make_interval(secs => $1)
+                 AND busy.expires_at > now()))"
     };
 }
 
@@ -129,7 +136,7 @@ pub(super) async fn choose(
     wanted: &Wanted<'_>,
 ) -> sqlx::Result<Vec<Row>> {
     let lanes: Vec<String> = sqlx::query_scalar(LOCK_LANES)
-        .bind(UNKNOWN_HOLDS_SECONDS)
+        .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
         .bind(share.probe)
         .bind(share.room)
@@ -149,7 +156,7 @@ pub(super) async fn choose(
         sqlx::query(COVER_MARKS).bind(&lanes).execute(&mut *tx).await?;
     }
     sqlx::query_as(LEASE_NEXT)
-        .bind(UNKNOWN_HOLDS_SECONDS)
+        .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
         .bind(share.probe)
         .bind(&lanes)

@@ -23,6 +23,7 @@ mod record;
 pub mod reply;
 mod rule_book;
 mod rules;
+pub mod settle;
 mod sweep;
 
 pub use api_key::ApiKey;

@@ -131,14 +131,19 @@ async fn reply(
         body: effect.body.clone(),
         at,
     };
+    sent(tx, &reply, lock).await
+}
+
+/// Projects a reply that went out, and keeps by which names it is known.
+pub(super) async fn sent(tx: &mut PgConnection, reply: &Reply, lock: Lock) -> Result<(), ProjectError> {
     project::project(tx, &[reply.told()], lock).await?;
     sqlx::query(
         "UPDATE effects SET sent_names = $3, sent_message_id = COALESCE(
             (SELECT id FROM message_aliases WHERE alias = $2), $2) WHERE id = $1",
     )
-    .bind(effect.id)
-    .bind(names.first())
-    .bind(names)
+    .bind(reply.effect)
+    .bind(reply.names.first())
+    .bind(&reply.names)
     .execute(tx)
     .await?;
     Ok(())
