@@ -20,4 +20,5 @@ mod scene;
 mod slow_lane;
 mod stop;
 mod topology;
+mod unknown;
 mod worker_away;

@@ -187,7 +187,10 @@ mod tests {
         assert_eq!(claimed(&replies, &[message("m", 1, Some("Adiós"), Some("buzon:effect:7"))]), []);
         // And what is another effect's is nobody's by its text.
         assert_eq!(claimed(&replies, &[message("m", 1, Some("¿En qué?"), Some("buzon:effect:9"))]), []);
-        assert_eq!(claimed(&replies, &[message("m", 1, Some("¿En qué?"), Some("reply:9"))]), by_text(&[(7, "m")]));
+        assert_eq!(
+            claimed(&replies, &[message("m", 1, Some("¿En qué?"), Some("reply:9"))]),
+            by_text(&[(7, "m")])
+        );
     }
 
     #[test]

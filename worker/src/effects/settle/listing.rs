@@ -197,12 +197,10 @@ impl Group {
     }
 
     fn is_looked_for(&self, listed: &Listed) -> bool {
-        let echoes = |due: &Due| {
-            listed.echoed.iter().any(|data| effect_of_callback(data) == Some(due.effect_id))
-        };
-        let says = |due: &Due| {
-            due.body.as_deref().zip(listed.body.as_deref()).is_some_and(|(a, b)| same_text(a, b))
-        };
+        let echoes =
+            |due: &Due| listed.echoed.iter().any(|data| effect_of_callback(data) == Some(due.effect_id));
+        let says =
+            |due: &Due| due.body.as_deref().zip(listed.body.as_deref()).is_some_and(|(a, b)| same_text(a, b));
         self.due.iter().any(|due| echoes(due) || says(due))
     }
 
@@ -254,7 +252,9 @@ async fn in_lanes(store: &Store, group: &Group, found: Vec<Listed>) -> Result<Ve
         match known.iter().find(|(alias, _)| Some(alias.as_str()) == name) {
             Some((_, id)) if lanes.contains(id.as_str()) => kept.push(listed),
             Some(_) => {}
-            None => return Err(AskError::Failed("the listing holds its text for somebody unknown".to_owned())),
+            None => {
+                return Err(AskError::Failed("the listing holds its text for somebody unknown".to_owned()));
+            }
         }
     }
     Ok(kept)
