@@ -6,13 +6,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use contract::envelope::Envelope;
 use serde_json::{Map, Value, json};
-use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    ask::{AskError, Asker, LEASE_SECONDS},
-    claim::{CLOCKS, same_text},
-    decide::{Doubt, HORIZON, pause_after},
+    ask::{AskError, Asker},
+    claim::same_text,
+    decide::pause_after,
+    due::{Due, Group, note_absent, put_off},
 };
 use crate::{
     event::Direction,
@@ -27,35 +27,6 @@ const AHEAD: Duration = Duration::from_secs(600);
 
 /// When to ask again where it is not the time to ask.
 const NOT_NOW: Duration = Duration::from_secs(5);
-
-/// A reply that is asked about.
-#[derive(Debug, FromRow)]
-struct Due {
-    effect_id: i64,
-    attempt: i32,
-    since: OffsetDateTime,
-    deadline: OffsetDateTime,
-    absent_at: Option<OffsetDateTime>,
-    failures: i32,
-    expires_at: OffsetDateTime,
-    body: Option<String>,
-    recipient: Option<String>,
-    phone_number_id: Option<String>,
-    /// The contact of its lane.
-    contact_id: Option<String>,
-    /// Our number or the conversation whose messages are listed.
-    asked_of: String,
-    /// Now: before the question.
-    asked_at: OffsetDateTime,
-}
-
-/// Replies that one listing can tell about.
-pub(super) struct Group {
-    due: Vec<Due>,
-    asked_of: String,
-    asked_at: OffsetDateTime,
-    since: OffsetDateTime,
-}
 
 /// What a listing came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,37 +48,6 @@ impl Listing {
             Self::PutOff => "put_off",
         }
     }
-}
-
-/// Takes on the replies that one listing can tell about, if one is due, for one worker alone.
-/// Others of the same number come along where their deadline has passed.
-pub(super) async fn take(pool: &PgPool, style: ApiStyle, token: &str) -> sqlx::Result<Option<Group>> {
-    const TAKE: &str = "WITH open AS (
-            SELECT effect_id AS id, next_listing_at, lane, body, recipient, phone_number_id, expires_at,
-                CASE WHEN $2 THEN phone_number_id ELSE conversation_id END AS asked_of
-            FROM effect_doubts JOIN effects ON effects.id = effect_id AND attempts = attempt
-            WHERE state = 'unknown' AND given_up_at IS NULL AND deadline <= now()
-            AND expires_at > now() AND settled_at > now() - make_interval(secs => $3)
-            AND (asked_until IS NULL OR asked_until < now())),
-         first AS (
-            SELECT asked_of FROM open WHERE asked_of IS NOT NULL AND next_listing_at <= now()
-            ORDER BY next_listing_at, id LIMIT 1)
-         UPDATE effect_doubts taken SET asked_by = $1, asked_until = now() + make_interval(secs => $4)
-         FROM open JOIN first USING (asked_of) LEFT JOIN lanes ON lanes.id = open.lane
-         WHERE taken.effect_id = open.id AND (asked_until IS NULL OR asked_until < now())
-         RETURNING effect_id, attempt, since, deadline, absent_at, failures, expires_at, body, recipient,
-            open.phone_number_id, lanes.contact_id, asked_of, now() AS asked_at";
-    let due: Vec<Due> = sqlx::query_as(TAKE)
-        .bind(token)
-        .bind(style == ApiStyle::MetaProxy)
-        .bind(HORIZON.as_secs_f64())
-        .bind(LEASE_SECONDS)
-        .fetch_all(pool)
-        .await?;
-    let Some(first) = due.first() else { return Ok(None) };
-    let (asked_of, asked_at) = (first.asked_of.clone(), first.asked_at);
-    let since = due.iter().map(|due| due.since).min().unwrap_or(asked_at) - CLOCKS;
-    Ok(Some(Group { asked_of, asked_at, since: since.replace_nanosecond(0).unwrap_or(since), due }))
 }
 
 /// Asks about a group, and notes what came of it.
@@ -260,48 +200,80 @@ async fn in_lanes(store: &Store, group: &Group, found: Vec<Listed>) -> Result<Ve
     Ok(kept)
 }
 
-/// Notes that a whole listing was asked for then. Where it had the reply, that has been stored,
-/// and evidence is looked at before absence.
-async fn note_absent(asker: &Asker<'_>, group: &Group, patience: Duration) -> sqlx::Result<()> {
-    for due in &group.due {
-        let doubt = Doubt {
-            done: false,
-            pending: false,
-            deadline: due.deadline,
-            absent_at: due.absent_at,
-            absent_again_at: None,
-            settled_at: None,
-            expires_at: due.expires_at,
-            given_up: false,
-        };
-        sqlx::query(
-            "UPDATE effect_doubts SET absent_again_at = CASE WHEN absent_at IS NOT NULL THEN $4 END,
-                absent_at = COALESCE(absent_at, $4), next_listing_at = $5, failures = 0,
-                asked_by = NULL, asked_until = NULL
-             WHERE effect_id = $1 AND attempt = $2 AND asked_by = $3",
-        )
-        .bind(due.effect_id)
-        .bind(due.attempt)
-        .bind(asker.token)
-        .bind(group.asked_at)
-        .bind(doubt.next_listing_at(group.asked_at, patience))
-        .execute(asker.pool)
-        .await?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
 
-async fn put_off(asker: &Asker<'_>, due: &Due, pause: Duration, failures: i32) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE effect_doubts SET next_listing_at = now() + make_interval(secs => $3), failures = failures + $4,
-            asked_by = NULL, asked_until = NULL
-         WHERE effect_id = $1 AND asked_by = $2",
-    )
-    .bind(due.effect_id)
-    .bind(asker.token)
-    .bind(pause.as_secs_f64())
-    .bind(failures)
-    .execute(asker.pool)
-    .await?;
-    Ok(())
+    use super::*;
+    use crate::event::Listing as Listed;
+
+    const BEGAN: OffsetDateTime = datetime!(2026-11-25 10:00 UTC);
+
+    fn group() -> Group {
+        let due = Due {
+            effect_id: 7,
+            attempt: 1,
+            since: BEGAN,
+            deadline: BEGAN,
+            absent_at: None,
+            failures: 0,
+            expires_at: BEGAN,
+            body: Some("¿En qué?".to_owned()),
+            recipient: Some("569".to_owned()),
+            phone_number_id: Some("2077".to_owned()),
+            contact_id: Some("569".to_owned()),
+            asked_of: "2077".to_owned(),
+            asked_at: BEGAN,
+        };
+        let since = BEGAN - time::Duration::seconds(10);
+        Group { due: vec![due], asked_of: "2077".to_owned(), asked_at: BEGAN, since }
+    }
+
+    /// How many messages of a page are taken for the reply; none where the page proves nothing.
+    fn sifted(messages: &[Value]) -> Option<usize> {
+        let (group, mut found) = (group(), Vec::new());
+        let window = Window { since: group.since, until: BEGAN + AHEAD };
+        let raw = |message: &Value| {
+            let beside = Map::from_iter([("phone_number_id".to_owned(), json!("2077"))]);
+            Raw { listing: Listed::MetaProxy, message: message.clone(), beside }
+        };
+        group.sift(messages.iter().map(raw).collect(), window, &mut found).ok()?;
+        Some(found.len())
+    }
+
+    fn said(seconds: i64, direction: &str, more: &Value) -> Value {
+        let at = BEGAN.unix_timestamp() + seconds;
+        let mut message = json!({
+            "id": "wamid.1", "timestamp": at.to_string(), "type": "text", "to": "569", "from": "569",
+            "text": { "body": "¿En qué?" }, "kapso": { "direction": direction },
+        });
+        if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {
+            message.extend(more.clone());
+        }
+        message
+    }
+
+    #[test]
+    fn what_may_be_the_reply_is_found() {
+        assert_eq!(sifted(&[]), Some(0));
+        assert_eq!(sifted(&[said(1, "outbound", &json!({})), said(2, "inbound", &json!({}))]), Some(1));
+        assert_eq!(sifted(&[said(-11, "outbound", &json!({}))]), Some(0), "before");
+        assert_eq!(sifted(&[said(1, "outbound", &json!({ "text": { "body": "Adiós" } }))]), Some(0));
+        let status = json!({ "id": "wamid.1", "status": "sent", "timestamp": "1795600801",
+            "biz_opaque_callback_data": "buzon:effect:7" });
+        let kapso = json!({ "direction": "outbound", "statuses": [status] });
+        let echoes = json!({ "text": { "body": "(shown otherwise)" }, "kapso": kapso });
+        assert_eq!(sifted(&[said(1, "outbound", &echoes)]), Some(1), "by its echo");
+    }
+
+    #[test]
+    fn what_can_not_be_told_proves_nothing() {
+        let image = json!({ "type": "image", "image": { "id": "1" } });
+        assert_eq!(sifted(&[said(1, "outbound", &image)]), Some(0));
+        for odd in [json!({ "text": null }), json!({ "type": null, "text": null }), json!({ "id": null })] {
+            assert_eq!(sifted(&[said(1, "outbound", &odd)]), None, "{odd}");
+        }
+        assert_eq!(sifted(&[said(1, "outbound", &json!({ "timestamp": "soon" }))]), None);
+        assert_eq!(sifted(&[json!(7)]), None);
+    }
 }

@@ -4,7 +4,7 @@
 //! message is looked for too, so that its message is nobody else's. Two loops work on them
 //! (`effect_doubts`): one looks at what has been projected, wherever that came from, and settles
 //! lane by lane ([`lane`], by what [`claim`] and [`decide`] say, both pure); the other asks Kapso's
-//! listings ([`listing`], [`ask`]), stores what it finds, and notes what is missing.
+//! listings ([`due`], [`listing`], [`ask`]), stores what it finds, and notes what is missing.
 //!
 //! Architecture invariant: a reply is only sent again when two whole listings, asked for by us
 //! behind our deadline, lack it, and nothing that was projected by then is it.
@@ -13,6 +13,7 @@ mod ask;
 mod claim;
 mod decide;
 mod doubts;
+mod due;
 mod lane;
 mod listing;
 mod settings;
@@ -137,7 +138,7 @@ async fn ask(store: &Store, client: &Client, key: &ApiKey, settings: Settle, sto
 
 /// Whether something was asked for, so that there may be more.
 async fn ask_once(store: &Store, asker: &Asker<'_>, settings: Settle) -> Result<bool, AskError> {
-    let Some(group) = listing::take(&store.pool, asker.client.style(), asker.token).await? else {
+    let Some(group) = due::take(&store.pool, asker.client.style(), asker.token).await? else {
         return Ok(false);
     };
     let listed = listing::ask(store, asker, &group, settings.patience).await?;
