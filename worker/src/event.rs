@@ -240,6 +240,8 @@ pub struct Status {
     pub details: Option<String>,
     /// Why it failed: JSON.
     pub error: Option<String>,
+    /// What the request that sent the message asked to have echoed.
+    pub callback_data: Option<String>,
 }
 
 /// A conversation of Kapso's, as far as one event knows it.

@@ -33,6 +33,16 @@ pub(crate) fn effect_attempted(kind: &'static str, outcome: &'static str) {
     counter!("buzon_effects_attempted_total", "kind" => kind, "outcome" => outcome).increment(1);
 }
 
+/// Replies whose outcome nobody had seen, by what they came to.
+pub(crate) fn doubt_settled(outcome: &'static str) {
+    counter!("buzon_doubts_settled_total", "outcome" => outcome).increment(1);
+}
+
+/// Listings asked for about such replies, by how that ended.
+pub(crate) fn doubts_listed(outcome: &'static str) {
+    counter!("buzon_doubts_listed_total", "outcome" => outcome).increment(1);
+}
+
 /// Why the key of the API is held up: 1 for the reason, 0 for the others.
 pub(crate) fn api_key_held(reason: Option<&str>) {
     for name in ["failing", "token_refused", "rate_limited"] {

@@ -20,7 +20,7 @@ use crate::{
     alarms,
     archive::slow_lane,
     consume::{self, Consumer},
-    effects::dispatcher,
+    effects::{dispatcher, settle},
     gaps::detector,
     kapso::Client,
     outage::{self, Outages},
@@ -74,6 +74,8 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
     tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
     tasks.spawn(alarms::run(settings.alarms, pool.clone(), stop.clone()).map(Ok));
+    let (settle, calls) = (settings.settle, settings.api.calls_a_minute);
+    tasks.spawn(settle::run(store.clone(), client.clone(), settle, calls, stop.clone()).map(Ok));
     if let Some(client) = client {
         tasks.spawn(
             dispatcher::run(store, client, settings.api.calls_a_minute, outages, stop.clone()).map(Ok),

@@ -15,7 +15,11 @@ use reqwest::{Url, header::HeaderValue};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{
-    alarms::AlarmSettings, consume, effects::Policy, gaps::GapSettings, kapso::ApiStyle,
+    alarms::AlarmSettings,
+    consume,
+    effects::{Policy, settle::Settle},
+    gaps::GapSettings,
+    kapso::ApiStyle,
     rules_file::RulesFile,
 };
 
@@ -52,6 +56,8 @@ pub struct RunSettings {
     pub policy: Policy,
     /// Where its rule book was read from.
     pub rules: RulesFile,
+    /// How replies whose outcome is unknown are settled.
+    pub settle: Settle,
     /// How gaps are looked for.
     pub gaps: GapSettings,
     /// When a person is called, and how.
@@ -124,6 +130,7 @@ impl RunSettings {
             api: Api::read(settings)?,
             policy: policy(settings)?,
             rules: RulesFile::read(settings)?,
+            settle: Settle::read(settings)?,
             gaps: GapSettings::read(settings)?,
             alarms: AlarmSettings::read(settings)?,
             log_unmasked: settings.parsed("BUZON_LOG_UNMASKED", Switch(false), "on or off")?.0,

@@ -193,6 +193,11 @@ impl Sim {
         self.world.plan().clear();
     }
 
+    /// From now on sent messages show up in listings only so long after they were accepted (not scaled).
+    pub fn list_late(&self, late: Duration) {
+        self.world.set_list_late(late);
+    }
+
     /// Whether the webhook is paused.
     #[must_use]
     pub fn is_paused(&self) -> bool {

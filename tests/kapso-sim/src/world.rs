@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -43,6 +44,7 @@ pub(crate) struct World {
     log: Mutex<Log>,
     breaker: Mutex<Breaker>,
     rng: Mutex<StdRng>,
+    list_late: Mutex<Duration>,
 }
 
 impl World {
@@ -69,6 +71,7 @@ impl World {
             lanes: Mutex::default(),
             buffers: Mutex::default(),
             log: Mutex::default(),
+            list_late: Mutex::default(),
             runtime,
             client,
             scale,
@@ -99,6 +102,15 @@ impl World {
 
     pub(crate) fn set_dialect(&self, dialect: Dialect) {
         self.subscription().dialect = dialect;
+    }
+
+    /// How long a sent message is missing from listings.
+    pub(crate) fn list_late(&self) -> Duration {
+        *held(&self.list_late)
+    }
+
+    pub(crate) fn set_list_late(&self, late: Duration) {
+        *held(&self.list_late) = late;
     }
 
     pub(crate) fn secrets(&self) -> Secrets {

@@ -150,6 +150,7 @@ fn status(random: &mut StdRng) -> Status {
         progress,
         details: text(random, &["{}", "[]"]),
         error: text(random, &["{}", "[]"]).filter(|_| progress == Progress::Failed),
+        callback_data: text(random, &["buzon:effect:1", "buzon:effect:2"]),
     }
 }
 

@@ -125,6 +125,8 @@ async fn what_is_refused_for_good_is_discarded_with_the_reason() -> Result<()> {
 async fn what_may_have_arrived_is_never_sent_again() -> Result<()> {
     let road = Road::new().await?;
     let _programs = road.open().await?;
+    // Nothing shows what became of them.
+    road.lists_nothing();
     let hour = Duration::from_secs(3600);
     let html = |status| Reply::cloudflare(status);
     let lost = [
@@ -171,6 +173,7 @@ async fn what_may_have_arrived_is_never_sent_again() -> Result<()> {
 async fn a_kill_while_a_reply_is_on_its_way_leaves_it_unknown() -> Result<()> {
     let road = Road::new().await?;
     let [_ingest, mut worker] = road.open().await?;
+    road.lists_nothing();
     let ids = road.asks_and_meets(0, Outcome::AcceptThenHang(Duration::from_secs(3600)));
     wait::until("the send", PATIENCE, async || road.sim.accepted_sends().len() == 1).await?;
     let row = "SELECT state, attempts, lease > now() AS leased FROM effects WHERE kind = 'send_text'";

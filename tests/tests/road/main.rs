@@ -24,4 +24,5 @@ mod slow_lane;
 mod stop;
 mod takeover;
 mod topology;
+mod unknown;
 mod worker_away;

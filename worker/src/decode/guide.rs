@@ -115,7 +115,8 @@ impl Parts<'_> {
             body: text(self.payload, "content"),
             ..Message::default()
         };
-        let status = Status { names: self.message_names(), progress, details: None, error };
+        let status =
+            Status { names: self.message_names(), progress, details: None, error, callback_data: None };
         vec![(at, Fact::Message(message)), (at, Fact::Status(status))]
     }
 

@@ -153,7 +153,7 @@ impl Parts<'_> {
         let metadata = filled(self.message, "metadata").unwrap_or(&Value::Null);
         let error = status::first_error(self.message).or_else(|| status::first_error(metadata));
         let error = error.filter(|_| progress == Progress::Failed);
-        let status = Status { names, progress, details: None, error };
+        let status = Status { names, progress, details: None, error, callback_data: None };
         vec![(Moment::new(own, self.received_at), Fact::Status(status))]
     }
 

@@ -126,7 +126,10 @@ impl Parts<'_> {
                 if progress == Progress::Sent { written_at } else { Moment::new(None, self.received_at) };
             let error = || status::first_error(self.message).or_else(|| status::first_error(self.kapso));
             let error = (progress == Progress::Failed).then(error).flatten();
-            statuses.push((at, Status { names: names.to_vec(), progress, details: None, error }));
+            statuses.push((
+                at,
+                Status { names: names.to_vec(), progress, details: None, error, callback_data: None },
+            ));
         }
         statuses.into_iter().map(|(at, status)| (at, Fact::Status(status))).collect()
     }

@@ -138,8 +138,8 @@ impl Change<'_> {
         let status = message.pointer("/history_context/status")?.as_str()?.to_lowercase();
         let progress = if status == "error" { Some(Progress::Failed) } else { Progress::named(&status) };
         let names: Vec<String> = text(message, "id").into_iter().collect();
-        let status =
-            Status { names, progress: progress?, details: None, error: status::first_error(message) };
+        let error = status::first_error(message);
+        let status = Status { names, progress: progress?, details: None, error, callback_data: None };
         Some((Moment::new(None, self.received_at), Fact::Status(status)))
     }
 

@@ -10,6 +10,10 @@ use super::{
 };
 use crate::event::{Moment, Progress, Status};
 
+/// The longest `biz_opaque_callback_data` that Meta takes has 512 characters, of 4 bytes at the most. Ours is
+/// much shorter. Source: Meta, "Cloud API: Messages".
+const LONGEST_CALLBACK: usize = 2048;
+
 /// One status object, with the names of its message unless it has one of its own.
 /// None: it is of a kind that we do not know.
 pub(super) fn read(value: &Value, names: &[String], received_at: OffsetDateTime) -> Option<(Moment, Status)> {
@@ -17,7 +21,8 @@ pub(super) fn read(value: &Value, names: &[String], received_at: OffsetDateTime)
     let names = text(value, "id").map_or_else(|| names.to_vec(), |id| vec![id]);
     let at = Moment::new(instant(value, "timestamp"), received_at);
     let error = (progress == Progress::Failed).then(|| first_error(value)).flatten();
-    Some((at, Status { names, progress, details: details(value), error }))
+    let callback_data = text(value, "biz_opaque_callback_data").filter(|data| data.len() <= LONGEST_CALLBACK);
+    Some((at, Status { names, progress, details: details(value), error, callback_data }))
 }
 
 /// The first error of a list, or the only one, which may be a mere text.

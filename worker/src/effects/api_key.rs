@@ -86,7 +86,8 @@ pub(super) async fn calls_lately(tx: &mut PgConnection) -> sqlx::Result<(OffsetD
     sqlx::query_as(
         "SELECT statement_timestamp(), (
             SELECT COALESCE(sum(calls), 0)::bigint FROM api_calls
-            WHERE second > statement_timestamp() - interval '62 seconds')",
+            WHERE second > statement_timestamp() - interval '62 seconds') + (
+            SELECT count(*) FROM effect_listings WHERE asked_at > statement_timestamp() - interval '62 seconds')",
     )
     .fetch_one(tx)
     .await

@@ -7,11 +7,12 @@ use sqlx::{FromRow, PgConnection};
 
 use super::{
     lease::{LEASE, PROBE_LEASE, Wanted},
-    takeover,
+    settle, takeover,
 };
 
-/// How long the later effects of a lane wait for a reply whose outcome is not known.
-const UNKNOWN_HOLDS_SECONDS: f64 = 600.0;
+/// How long the later effects of a lane wait for a reply whose outcome is not known; no longer than
+/// it is of use.
+const UNKNOWN_HOLDS: Duration = settle::HORIZON;
 
 /// An effect that has been leased, as the table has it.
 #[derive(FromRow)]
@@ -64,7 +65,7 @@ macro_rules! next {
             SELECT lane FROM effects busy WHERE busy.lease IS NOT NULL
             UNION ALL
             SELECT lane FROM effects doubted WHERE doubted.state = 'unknown' AND doubted.kind = 'send_text'
-            AND doubted.settled_at > now() - make_interval(secs => $1))"
+            AND doubted.settled_at > now() - make_interval(secs => $1) AND doubted.expires_at > now())"
     };
 }
 
@@ -152,7 +153,7 @@ pub(super) async fn choose(
     wanted: &Wanted<'_>,
 ) -> sqlx::Result<Vec<Row>> {
     let lanes: Vec<String> = sqlx::query_scalar(LOCK_LANES)
-        .bind(UNKNOWN_HOLDS_SECONDS)
+        .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
         .bind(share.probe)
         .bind(share.room)
@@ -173,7 +174,7 @@ pub(super) async fn choose(
         sqlx::query(COVER_MARKS).bind(&lanes).execute(&mut *tx).await?;
     }
     sqlx::query_as(LEASE_NEXT)
-        .bind(UNKNOWN_HOLDS_SECONDS)
+        .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
         .bind(share.probe)
         .bind(&lanes)

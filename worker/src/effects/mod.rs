@@ -28,6 +28,7 @@ mod recorder;
 pub mod reply;
 mod rule_book;
 mod rules;
+pub mod settle;
 mod sweep;
 pub mod takeover;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{EffectKind, hold::Standing};
-use crate::kapso::Answer;
+use crate::kapso::{Answer, Reply};
 
 /// What becomes of an effect after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,11 @@ pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64
     }
 }
 
+/// How long a 429 asks all who share the key to wait.
+pub(super) fn retry_after(reply: &Reply) -> Duration {
+    reply.retry_after.map_or(RATE_PAUSE, |told| told.min(LONGEST_RETRY_AFTER))
+}
+
 /// Exponential, with full jitter, so that many effects do not come back in step.
 fn backoff(attempt: i32, jitter: f64) -> Duration {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(16);
@@ -96,7 +101,6 @@ fn backoff(attempt: i32, jitter: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kapso::Reply;
 
     fn reply(status: u16, body: &str) -> Answer {
         Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() })

@@ -146,8 +146,8 @@ fn sent(ended: &[Ended], settled: &HashMap<i64, OffsetDateTime>) -> Vec<Reply> {
     ended.iter().filter(|it| became_a_message(it)).filter_map(reply).collect()
 }
 
-/// Projects replies, and keeps what it takes to do so again.
-async fn project(tx: &mut PgConnection, sent: &[Reply], lock: Lock) -> Result<(), ProjectError> {
+/// Projects replies that went out, and keeps by which names they are known.
+pub(super) async fn project(tx: &mut PgConnection, sent: &[Reply], lock: Lock) -> Result<(), ProjectError> {
     if sent.is_empty() {
         return Ok(());
     }

@@ -33,6 +33,16 @@ pub(super) async fn look(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<S
     Ok(standings)
 }
 
+/// Those of which we lack something, by their names alone: words say nothing here.
+///
+/// # Errors
+/// When Postgres refuses or is away.
+pub(crate) async fn not_known(pool: &PgPool, listed: Vec<Listed>) -> sqlx::Result<Vec<Listed>> {
+    let standings = compare(pool, &listed).await?;
+    let lacking = listed.into_iter().zip(standings).filter(|(_, standing)| *standing != Standing::Known);
+    Ok(lacking.map(|(listed, _)| listed).collect())
+}
+
 /// A message is known when an event told of it, and not only of a status, a reaction or a
 /// silence after it: then it has a time.
 async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>> {

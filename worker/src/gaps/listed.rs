@@ -19,31 +19,35 @@ use crate::{
 const VERIFIED_BY: &str = "kapso-api";
 
 /// A message as it was listed, with what its listing says beside it.
-pub(super) struct Raw {
-    pub(super) listing: Listing,
-    pub(super) message: Value,
+pub(crate) struct Raw {
+    pub(crate) listing: Listing,
+    pub(crate) message: Value,
     /// Named as in the dialect in which that API describes messages.
-    pub(super) beside: Map<String, Value>,
+    pub(crate) beside: Map<String, Value>,
 }
 
 /// A listed message.
-pub(super) struct Listed {
+pub(crate) struct Listed {
     /// What is archived of it.
-    pub(super) webhook: Envelope,
+    pub(crate) webhook: Envelope,
     /// WhatsApp's name of it and Kapso's, those that are listed.
-    pub(super) names: Vec<String>,
-    pub(super) at: OffsetDateTime,
-    pub(super) direction: Option<Direction>,
+    pub(crate) names: Vec<String>,
+    pub(crate) at: OffsetDateTime,
+    pub(crate) direction: Option<Direction>,
     /// The best id of the person on the other side.
-    pub(super) contact: Option<String>,
-    pub(super) body: Option<String>,
+    pub(crate) contact: Option<String>,
+    pub(crate) body: Option<String>,
+    /// `text`, `image`, …
+    pub(crate) kind: Option<String>,
+    /// What its statuses echo.
+    pub(crate) echoed: Vec<String>,
     /// How far it is said to have got.
     pub(super) got: Got,
 }
 
 /// Which of the states of a message of ours are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Got {
+pub(crate) struct Got {
     pub(super) sent: bool,
     pub(super) delivered: bool,
     pub(super) read: bool,
@@ -109,7 +113,7 @@ impl Listed {
     ///
     /// # Errors
     /// Why it is left alone.
-    pub(super) fn read(raw: Raw, window: Window, received_at: OffsetDateTime) -> Result<Self, Skip> {
+    pub(crate) fn read(raw: Raw, window: Window, received_at: OffsetDateTime) -> Result<Self, Skip> {
         let webhook = archived(raw, received_at);
         let decoded = decode(&webhook);
         if !decoded.undecodable.is_empty() {
@@ -119,7 +123,7 @@ impl Listed {
             Fact::Message(message) => Some((event.at, message)),
             _ => None,
         });
-        let Some((at, Message { names, direction, contact, body, .. })) = message else {
+        let Some((at, Message { names, direction, contact, body, kind, .. })) = message else {
             return Err(Skip::Unreadable);
         };
         if names.is_empty() {
@@ -129,17 +133,20 @@ impl Listed {
             return Err(Skip::NoTime);
         }
         let mut got = Got::default();
+        let mut echoed = Vec::new();
         for event in &decoded.events {
-            if let Fact::Status(Status { names: of, progress, .. }) = &event.fact
+            if let Fact::Status(Status { names: of, progress, callback_data, .. }) = &event.fact
                 && of.iter().any(|name| names.contains(name))
-                && (!event.at.timed || event.at.at <= window.until)
             {
-                got.add(*progress);
+                echoed.extend(callback_data.clone());
+                if !event.at.timed || event.at.at <= window.until {
+                    got.add(*progress);
+                }
             }
         }
         let (names, direction, at) = (names.clone(), *direction, at.at);
-        let (contact, body) = (contact.ids().into_iter().next(), body.clone());
-        Ok(Self { webhook, names, at, direction, contact, body, got })
+        let (contact, body, kind) = (contact.ids().into_iter().next(), body.clone(), kind.clone());
+        Ok(Self { webhook, names, at, direction, contact, body, kind, echoed, got })
     }
 
     /// Whether WhatsApp's name is among its names, if only one kind of name is: what is named

@@ -27,10 +27,13 @@ use time::OffsetDateTime;
 use crate::fault::Fault;
 
 pub use check::{Check, check};
+pub(crate) use known::not_known;
 pub use listed::Skip;
+pub(crate) use listed::{Listed, Raw};
 pub use lock::Lock;
 pub use report::{Found, Report, What};
 pub use settings::GapSettings;
+pub(crate) use walk::{OfConversation, OfNumber};
 
 /// The time whose messages are compared, by when they were written. Both ends belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,16 @@ pub(super) fn mark_read(client: &Client, target: Target<'_>) -> Option<RequestBu
     Some(client.request(Method::POST, &[target.phone_number_id?, "messages"], Some(&body)))
 }
 
+/// What our names for effects begin with.
+const EFFECT: &str = "buzon:effect:";
+
 /// Our name for an effect, as Meta's API carries it.
 fn callback_data(effect_id: i64) -> String {
-    format!("buzon:effect:{effect_id}")
+    format!("{EFFECT}{effect_id}")
+}
+
+/// The effect that is meant by what came back; none where it is no name of ours.
+pub(crate) fn effect_of_callback(data: &str) -> Option<i64> {
+    let id = data.strip_prefix(EFFECT)?.parse().ok()?;
+    (callback_data(id) == data).then_some(id)
 }

@@ -14,3 +14,4 @@ pub use addressing::{ApiStyle, Target};
 pub use answer::{Answer, Reply};
 pub use client::Client;
 pub(crate) use client::REQUEST_TIMEOUT;
+pub(crate) use meta_proxy::effect_of_callback;

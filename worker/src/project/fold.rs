@@ -135,7 +135,11 @@ impl Folded {
 
     fn status(&mut self, sourced: &Sourced, status: &Status, id: String) {
         let at = sourced.event.at;
-        let mut row = MessageRow { error: Latest::new(at, status.error.clone()), ..MessageRow::default() };
+        let mut row = MessageRow {
+            error: Latest::new(at, status.error.clone()),
+            callback_data: status.callback_data.clone(),
+            ..MessageRow::default()
+        };
         let first = First::at(at);
         match status.progress {
             Progress::Sent => row.sent = first,

@@ -27,6 +27,7 @@ pub(super) struct MessageRow {
     pub(super) read: First,
     pub(super) failed: First,
     pub(super) error: Latest,
+    pub(super) callback_data: Option<String>,
 }
 
 /// When a message was written. A time of its own outranks one noted on arrival, in any
@@ -63,6 +64,7 @@ impl MessageRow {
         self.read.join(other.read);
         self.failed.join(other.failed);
         self.error.join(other.error);
+        greatest(&mut self.callback_data, other.callback_data);
     }
 }
 
@@ -72,7 +74,7 @@ macro_rules! columns {
         "conversation_id, contact_alias, contact_id, phone_number_id, direction, origin,
          type_rank, type, body_rank, body, media_rank, media, context_rank, context, content_rank, content,
          occurred_rank, occurred_at, sent_timed, sent_at, delivered_timed, delivered_at,
-         read_timed, read_at, failed_timed, failed_at, error_clock, error"
+         read_timed, read_at, failed_timed, failed_at, error_clock, error, callback_data"
     };
 }
 
@@ -111,7 +113,8 @@ macro_rules! on_conflict {
             failed_at = first_of(old.failed_at, old.failed_timed, EXCLUDED.failed_at, EXCLUDED.failed_timed),
             failed_timed = old.failed_timed OR EXCLUDED.failed_timed,
             error = latest_of(old.error_clock, old.error::text, EXCLUDED.error_clock, EXCLUDED.error::text)::json,
-            error_clock = GREATEST(old.error_clock, EXCLUDED.error_clock)"
+            error_clock = GREATEST(old.error_clock, EXCLUDED.error_clock),
+            callback_data = GREATEST(old.callback_data, EXCLUDED.callback_data)"
     };
 }
 
@@ -121,12 +124,12 @@ const UPSERT: &str = concat!(
     ") SELECT id, conversation_id, contact_alias, contact_id, phone_number_id, direction, origin,
          type_rank, type, body_rank, body, media_rank, media::json, context_rank, context::json,
          content_rank, content::json, occurred_rank, occurred_at, sent_timed, sent_at,
-         delivered_timed, delivered_at, read_timed, read_at, failed_timed, failed_at, error_clock, error::json
+         delivered_timed, delivered_at, read_timed, read_at, failed_timed, failed_at, error_clock, error::json, callback_data
        FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
          $8::smallint[], $9::text[], $10::smallint[], $11::text[], $12::smallint[], $13::text[],
          $14::smallint[], $15::text[], $16::smallint[], $17::text[], $18::smallint[], $19::timestamptz[],
          $20::boolean[], $21::timestamptz[], $22::boolean[], $23::timestamptz[],
-         $24::boolean[], $25::timestamptz[], $26::boolean[], $27::timestamptz[], $28::bigint[], $29::text[])
+         $24::boolean[], $25::timestamptz[], $26::boolean[], $27::timestamptz[], $28::bigint[], $29::text[], $30::text[])
        AS new (id, ",
     columns!(),
     ")",
@@ -195,6 +198,7 @@ pub(super) async fn upsert(tx: &mut PgConnection, rows: &BTreeMap<String, Messag
         .bind(instant(|row| row.failed))
         .bind(rows.values().map(|row| row.error.clock).collect::<Vec<_>>())
         .bind(text(|row| &row.error.value))
+        .bind(text(|row| &row.callback_data))
         .execute(tx)
         .await?;
     Ok(())

@@ -27,11 +27,12 @@ pub(crate) type Statement<'a> = (&'static str, Said<'a>);
 pub(crate) fn each<'a>(fact: &'a Fact, to: &mut dyn FnMut(Statement<'a>)) {
     match fact {
         Fact::Message(message) => of_message(message, to),
-        Fact::Status(Status { names, progress, details, error }) => {
+        Fact::Status(Status { names, progress, details, error, callback_data }) => {
             names.iter().for_each(|name| to(("of", Said::Id(name))));
             to(("progress", Said::Text(progress.name())));
             json("details", details, to);
             json("error", error, to);
+            callback_data.iter().for_each(|data| to(("echoed", Said::Text(data))));
         }
         Fact::Conversation(conversation) => of_conversation(conversation, to),
         Fact::Contact(contact) => of_contact(contact, to),

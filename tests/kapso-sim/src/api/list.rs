@@ -9,7 +9,7 @@ use super::{proxy, shape};
 use crate::{
     clock, dialect, ids,
     reply::Reply,
-    story::{Message, digits},
+    story::{Direction, Message, digits},
     world::World,
 };
 
@@ -31,7 +31,11 @@ pub(super) fn messages(world: &World, conversation: &str, query: &Query) -> Resu
     if store.conversation(conversation).is_none() {
         return Err(Reply::kapso(404, "Conversation not found"));
     }
-    let of = store.messages().iter().rev().filter(|message| message.conversation.id == conversation);
+    let of = store
+        .messages()
+        .iter()
+        .rev()
+        .filter(|message| message.conversation.id == conversation && is_listed(world, message));
     page(of.map(|message| signed_anew(world, shape::v1_message(message, true))).collect(), query)
 }
 
@@ -86,7 +90,8 @@ pub(super) fn messages_by_cursor(world: &World, query: &Query, of_kapso: bool) -
     let until = moment(query, "until")?;
     let asked = |name: &str, value: &str| query.get(name).is_none_or(|asked| asked == value);
     let wanted = |message: &Message| {
-        since.is_none_or(|since| message.at >= since)
+        is_listed(world, message)
+            && since.is_none_or(|since| message.at >= since)
             && until.is_none_or(|until| message.at <= until)
             && asked("direction", message.direction.as_str())
             && asked("status", message.status())
@@ -100,6 +105,11 @@ pub(super) fn messages_by_cursor(world: &World, query: &Query, of_kapso: bool) -
     let newest_first = store.messages().iter().enumerate().rev().filter(|(_, message)| wanted(message));
     let listed = newest_first.map(|(at, message)| (at, listed(world, message, of_kapso)));
     cursors(listed, query)
+}
+
+/// Whether listings show a message by now: one that was sent may come into them late.
+fn is_listed(world: &World, message: &Message) -> bool {
+    message.direction == Direction::Inbound || message.at + world.list_late() <= clock::now()
 }
 
 /// A message as a listing has it: what a webhook says beside it stands in its `kapso` object.

@@ -3,7 +3,7 @@
 mod fault;
 mod happen;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -32,6 +32,8 @@ pub(crate) fn configure(services: &mut ServiceConfig) {
         .route("/faults", web::get().to(faults))
         .route("/faults", web::post().to(plan_fault))
         .route("/faults", web::delete().to(forget_faults))
+        .route("/listings", web::get().to(listings))
+        .route("/listings", web::post().to(set_listings))
         .route("/dialect", web::get().to(dialect))
         .route("/dialect", web::post().to(set_dialect))
         .route("/target", web::get().to(target))
@@ -131,6 +133,27 @@ async fn plan_fault(world: Data<World>, body: Bytes) -> HttpResponse {
 async fn forget_faults(world: Data<World>) -> HttpResponse {
     world.plan().clear();
     HttpResponse::NoContent().finish()
+}
+
+/// How late listings show what was sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListingsChoice {
+    late_ms: u32,
+}
+
+async fn listings(world: Data<World>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "late_ms": world.list_late().as_millis() }))
+}
+
+async fn set_listings(world: Data<World>, body: Bytes) -> HttpResponse {
+    match read::<ListingsChoice>(&body) {
+        Ok(choice) => {
+            world.set_list_late(Duration::from_millis(choice.late_ms.into()));
+            listings(world).await
+        }
+        Err(why) => bad(&why),
+    }
 }
 
 /// The dialect in force.

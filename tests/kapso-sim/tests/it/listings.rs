@@ -92,3 +92,29 @@ async fn media_may_be_signed_anew_in_each_listing() {
         assert_ne!(first.pointer(place), second.pointer(place));
     }
 }
+
+#[tokio::test]
+async fn what_was_sent_may_be_listed_late() {
+    let receiver = Receiver::start();
+    let sim = start(SimConfig { statuses: Statuses::NONE, ..config(&receiver) }).await;
+    let ids = sim.inbound(InboundMessage::text("+56912345678", "hola"));
+    let late = format!("http://{}/sim/listings", sim.addr());
+    let set = async |ms: u32| call("POST", &late, Some(json!({ "late_ms": ms }))).await;
+    assert_eq!(set(3_600_000).await, (StatusCode::OK, json!({ "late_ms": 3_600_000 })));
+    assert_eq!(call("POST", &proxy_url(&sim), proxy_text("56912345678", "buenas")).await.0, 200);
+    let proxy = format!("{}?fields=kapso(default)", proxy_url(&sim));
+    let platform = format!("{}/whatsapp/messages", sim.platform_url());
+    let urls = [send_url(&sim, &ids.conversation_id), proxy, platform];
+    let listed = async || {
+        let mut counts = Vec::new();
+        for url in &urls {
+            counts.push(call("GET", url, None).await.1["data"].as_array().unwrap().len());
+        }
+        counts
+    };
+    // What the contact wrote is there at once.
+    assert_eq!(listed().await, [1, 1, 1]);
+    set(0).await;
+    assert_eq!(listed().await, [2, 2, 2]);
+    assert_eq!(call("POST", &late, Some(json!({ "late_ms": -1 }))).await.0, 400);
+}

@@ -3,17 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
 
-use super::Turner;
+use super::{OfConversation, Turner};
 use crate::{
     decode::{instant, text},
-    event::Listing,
     gaps::{
         GapError, Skip, Window,
         ask::Asker,
         check::{Check, Compared},
-        listed::Raw,
     },
     kapso::listing::{Asked, Next},
 };
@@ -109,22 +106,15 @@ impl Walk<'_, '_, '_> {
 
     /// Reads the messages of a conversation, the youngest first, as far as the window reaches.
     async fn messages(&mut self, id: &str, conversation: &Value) -> Result<(), GapError> {
-        let beside = self.beside(conversation);
-        let mut turner = Turner::default();
-        for page in 1.. {
-            let asked = Asked::MessagesOf(id, page);
+        let mut pages = OfConversation::new(id, self.check.window.since, self.beside(conversation));
+        while let Some(asked) = pages.next() {
             let Some(found) = self.asker.page(&asked).await? else {
                 self.compared.asked(self.asker.asked);
                 self.compared.skip(Skip::ConversationGone);
                 break;
             };
-            turner.turned(asked.what(), &found.items)?;
-            let raw = |message| Raw { listing: Listing::ConversationApi, message, beside: beside.clone() };
-            let raws = found.items.into_iter().map(raw).collect();
-            let times = self.compared.page(self.asker.asked, raws).await?;
-            if found.next == Next::End || is_past(&times, self.check.window) {
-                break;
-            }
+            let times = self.compared.page(self.asker.asked, pages.take(found)?).await?;
+            pages.written(&times);
         }
         Ok(())
     }
@@ -150,12 +140,6 @@ fn was_active(conversation: &Value, window: Window) -> bool {
         && instant(conversation, "created_at").is_none_or(|begun| begun <= window.until)
 }
 
-/// Whether all that follows a page was written before the window. Only a page that is itself
-/// in order, the youngest first, says so.
-fn is_past(times: &[OffsetDateTime], window: Window) -> bool {
-    times.last().is_some_and(|last| *last < window.since) && times.is_sorted_by(|a, b| a >= b)
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -178,19 +162,5 @@ mod tests {
         let touched =
             json!({ "last_active_at": "2026-11-24T09:00:00Z", "updated_at": "2026-11-24T10:30:00Z" });
         assert!(was_active(&touched, WINDOW));
-    }
-
-    #[test]
-    fn it_ends_where_an_ordered_page_leaves_the_window() {
-        let (young, old, older) = (
-            datetime!(2026-11-24 10:30 UTC),
-            datetime!(2026-11-24 09:30 UTC),
-            datetime!(2026-11-24 09:00 UTC),
-        );
-        assert!(is_past(&[young, old, older], WINDOW));
-        assert!(!is_past(&[young, young], WINDOW));
-        assert!(!is_past(&[older, young, old], WINDOW));
-        assert!(!is_past(&[older, old, young], WINDOW));
-        assert!(!is_past(&[], WINDOW));
     }
 }

@@ -2,8 +2,11 @@
 
 mod conversation_api;
 mod meta_proxy;
+mod pages;
 
 use serde_json::Value;
+
+pub(crate) use pages::{OfConversation, OfNumber};
 
 use super::{
     GapError,

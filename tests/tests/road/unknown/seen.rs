@@ -1,0 +1,102 @@
+//! A message with our text is in the lane: by a webhook, or in a listing, at once or late.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use kapso_sim::{Dialect, Outcome, Reply, Statuses};
+
+use super::scene::{LISTED_TWICE, STYLES, Style};
+use crate::scene::{A_WHILE, Road, holds};
+
+/// The text by the webhook of its status: the conversation API echoes nothing.
+#[tokio::test]
+async fn its_text_by_webhook_settles_a_reply_and_nothing_is_listed() -> Result<()> {
+    for dialect in [Dialect::V1, Dialect::V2] {
+        let road = Road::of(Style::Conversation, dialect, Statuses::default()).await?;
+        let _programs = road.open().await?;
+        let ids = road.asks_in_vain(0, Outcome::AcceptThenAnswer(Reply::cloudflare(504)));
+        let effect = road.went_out(&ids, "a message with its text").await?;
+        assert_eq!((effect.attempts, road.sent().len(), road.listings().len()), (1, 1, 0), "{dialect:?}");
+        assert_eq!(road.sent_message_ids().await?, [(effect.id, Some(road.sent()[0].wamid.clone()))]);
+        road.one_message_each().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn its_text_in_a_listing_settles_a_reply() -> Result<()> {
+    for (style, dialect) in [
+        (Style::Conversation, Dialect::Guide),
+        (Style::Conversation, Dialect::V2),
+        (Style::Proxy, Dialect::V2),
+        (Style::Proxy, Dialect::Meta),
+    ] {
+        let road = Road::of(style, dialect, Statuses::NONE).await?;
+        let _programs = road.open().await?;
+        let ids = road.asks_in_vain(0, Outcome::AcceptThenCut);
+        road.reply_becomes(&ids, "unknown").await?;
+        // Another lane of the number, whose reply goes out as it should, with the same text.
+        let other = road.asks(1);
+        road.reply_becomes(&other, "done").await?;
+        let effect = road.went_out(&ids, "a message with its text").await?;
+        assert_eq!((effect.attempts, road.sent().len(), road.listings().len()), (1, 2, 1), "{style:?}");
+        road.one_message_each().await?;
+        let asked = road.row("SELECT http_status, outcome FROM effect_listings").await?;
+        ensure!(asked["http_status"] == 200, "{asked}");
+    }
+    Ok(())
+}
+
+/// One listing of the proxy tells of many lanes; the conversation API is asked for each.
+#[tokio::test]
+async fn one_listing_of_a_number_settles_many_lanes() -> Result<()> {
+    let road = Road::of(Style::Proxy, Dialect::V2, Statuses::NONE).await?;
+    let _programs = road.open().await?;
+    let _second = road.stage.worker().await?;
+    let asked: Vec<_> = (0..12).map(|contact| road.asks_in_vain(contact, Outcome::AcceptThenCut)).collect();
+    for ids in &asked {
+        road.went_out(ids, "a message with its text").await?;
+    }
+    assert_eq!(road.sent().len(), asked.len());
+    ensure!(road.listings().len() * 2 <= asked.len(), "{} listings", road.listings().len());
+    road.one_message_each().await
+}
+
+/// It is in none of the first listings, and comes into them in time.
+#[tokio::test]
+async fn what_is_listed_late_is_not_sent_again() -> Result<()> {
+    for style in STYLES {
+        let mut road = Road::of(style, Dialect::V2, Statuses::NONE).await?;
+        road.stage.set("BUZON_UNKNOWN_SETTLE_SECONDS", "8");
+        let _programs = road.open().await?;
+        road.sim.list_late(Duration::from_secs(15));
+        let ids = road.asks_in_vain(0, Outcome::AcceptThenCut);
+        let effect = road.went_out(&ids, "a message with its text").await?;
+        assert_eq!((effect.attempts, road.sent().len(), road.listings().len()), (1, 1, 2), "{style:?}");
+    }
+    Ok(())
+}
+
+/// A listing that failed proves nothing, however often it does.
+#[tokio::test]
+async fn listings_that_fail_prove_nothing() -> Result<()> {
+    for style in STYLES {
+        let road = Road::of(style, Dialect::V2, Statuses::NONE).await?;
+        let _programs = road.open().await?;
+        road.lists_nothing();
+        let ids = road.asks_in_vain(0, Outcome::AcceptThenCut);
+        road.listed(2).await?;
+        holds("unknown", LISTED_TWICE, async || {
+            let reply = road.reply_to(&ids).await?;
+            Ok(reply.state == "unknown" && reply.attempts == 1)
+        })
+        .await?;
+        let later = road.asks(0);
+        holds("what comes later waits", A_WHILE, async || Ok(road.sent().len() == 1)).await?;
+        road.sim.clear_faults();
+        road.went_out(&ids, "a message with its text").await?;
+        road.reply_becomes(&later, "done").await?;
+        assert_eq!(road.sent().len(), 2, "{style:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Asking Kapso for one page of a listing: within the key's limit, and not while it is held.
+
+use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    effects::{
+        api_key::{self, ApiKey},
+        hold::{Allowed, Hold, Key, Standing},
+        outcome::retry_after,
+    },
+    kapso::{
+        Answer, Client,
+        listing::{Asked, Page},
+    },
+};
+
+/// How long one who asks is taken to be asking: longer than a page may take.
+pub(super) const LEASE_SECONDS: f64 = 60.0;
+
+/// Of the calls that the key has in a minute, listings take a quarter at the most: replies
+/// that nobody doubts go first.
+const SHARE: i64 = 4;
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    /// It is no time to ask: the key is held, or its limit is reached.
+    #[error("the key is held, or has no call left")]
+    NotNow,
+    /// Somebody else asks by now.
+    #[error("it took too long, and another worker asks")]
+    Lost,
+    /// The worker stops.
+    #[error("the worker stops")]
+    Stopped,
+    /// Kapso did not give it: nothing is proved.
+    #[error("{0}")]
+    Failed(String),
+    /// Postgres refused or went away.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Who asks.
+pub(super) struct Asker<'a> {
+    pub(super) pool: &'a PgPool,
+    pub(super) client: &'a Client,
+    pub(super) key: &'a ApiKey,
+    /// Unlike any other's: what is asked about is under it (`effect_doubts.asked_by`).
+    pub(super) token: &'a str,
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl Asker<'_> {
+    /// One page of what is listed of `of`, asked for once.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub(super) async fn page(&self, of: &str, asked: &Asked<'_>) -> Result<Page, AskError> {
+        let question = self.allowed(of).await?;
+        let answer = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(AskError::Stopped),
+            answer = self.client.list(asked) => answer,
+        };
+        let (page, outcome) = read(asked, &answer);
+        self.note(question, &answer, &outcome).await?;
+        page.ok_or(AskError::Failed(outcome))
+    }
+
+    /// Commits that a question leaves, if one may; its row.
+    async fn allowed(&self, of: &str) -> Result<i64, AskError> {
+        let mut tx = self.pool.begin().await?;
+        let key = api_key::lock(&mut tx, &self.key.id).await?;
+        let (now, calls) = api_key::calls_lately(&mut tx).await?;
+        let listings = listings_lately(&mut tx).await?;
+        let held = key.allowed(now) == Allowed::Nothing;
+        if held || !may_ask(&key, calls, listings, i64::from(self.key.calls_a_minute.get())) {
+            return Err(AskError::NotNow);
+        }
+        let ours = sqlx::query(
+            "UPDATE effect_doubts SET asked_until = now() + make_interval(secs => $2) WHERE asked_by = $1",
+        )
+        .bind(self.token)
+        .bind(LEASE_SECONDS)
+        .execute(&mut *tx)
+        .await?;
+        if ours.rows_affected() == 0 {
+            return Err(AskError::Lost);
+        }
+        let question = sqlx::query_scalar("INSERT INTO effect_listings (asked_of) VALUES ($1) RETURNING id")
+            .bind(of)
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(question)
+    }
+
+    /// Writes down what came of a question, and what it says of the key. A listing that works or
+    /// fails says nothing of sending.
+    async fn note(&self, question: i64, answer: &Answer, outcome: &str) -> Result<(), AskError> {
+        let mut tx = self.pool.begin().await?;
+        let change = match standing(answer) {
+            Standing::Untold => None,
+            standing => api_key::note(&mut tx, &self.key.id, &[(standing, self.token)]).await?,
+        };
+        sqlx::query(
+            "UPDATE effect_listings SET finished_at = now(), http_status = $2, outcome = $3 WHERE id = $1",
+        )
+        .bind(question)
+        .bind(answer.status().map(i32::from))
+        .bind(outcome)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        if let Some((before, after)) = change {
+            api_key::tell(&before, &after);
+        }
+        Ok(())
+    }
+}
+
+async fn listings_lately(tx: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM effect_listings WHERE asked_at > statement_timestamp() - interval '61 seconds'",
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// Whether a listing may be asked for. With a token that is refused nothing is answered; while
+/// calls fail, it is asked for where a probe would be, in its pace: it changes nothing at Kapso.
+fn may_ask(key: &Key, calls: i64, listings: i64, limit: i64) -> bool {
+    let refused = key.hold.is_some_and(|(hold, _)| hold == Hold::TokenRefused);
+    !refused && calls < limit && listings < (limit / SHARE).max(1)
+}
+
+/// What an answer says of the key.
+fn standing(answer: &Answer) -> Standing {
+    match answer {
+        Answer::Reply(reply) if reply.status == 429 => Standing::Limited(retry_after(reply)),
+        Answer::Reply(reply) if reply.status == 401 => Standing::Refused,
+        _ => Standing::Untold,
+    }
+}
+
+/// The page that an answer is, and what is written down of it.
+fn read(asked: &Asked<'_>, answer: &Answer) -> (Option<Page>, String) {
+    match answer {
+        Answer::NotAsked(why) | Answer::NotSent(why) | Answer::Lost(why) => (None, why.clone()),
+        Answer::Reply(reply) if (200..300).contains(&reply.status) => match asked.read(reply) {
+            Some(page) => {
+                let items = page.items.len();
+                (Some(page), format!("{items} items"))
+            }
+            None => (None, "the answer is no page of a listing".to_owned()),
+        },
+        // A number or a conversation that is not there proves nothing of what was in it.
+        Answer::Reply(reply) => (None, reply.summary()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::kapso::Reply;
+
+    #[test]
+    fn a_quarter_of_the_calls_may_be_listings() {
+        let key = Key::default();
+        assert!(may_ask(&key, 79, 19, 80));
+        assert!(!may_ask(&key, 80, 0, 80));
+        assert!(!may_ask(&key, 20, 20, 80));
+        assert!(may_ask(&key, 0, 0, 1), "the smallest limit still lets one through");
+        let held = |hold| Key { hold: Some((hold, OffsetDateTime::UNIX_EPOCH)), ..Key::default() };
+        assert!(may_ask(&held(Hold::Failing), 0, 0, 80));
+        assert!(!may_ask(&held(Hold::TokenRefused), 0, 0, 80));
+    }
+
+    #[test]
+    fn only_a_whole_page_proves_anything() {
+        let read = |status, body: &str| {
+            let answer = Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() });
+            read(&Asked::MessagesOf("c", 1), &answer).0.is_some()
+        };
+        assert!(read(200, r#"{"data":[]}"#));
+        for (status, body) in [
+            (200, ""),
+            (200, "<html>"),
+            (200, r#"{"data":{}}"#),
+            (404, r#"{"data":[]}"#),
+            (503, r#"{"data":[]}"#),
+        ] {
+            assert!(!read(status, body), "{status} {body}");
+        }
+    }
+}
