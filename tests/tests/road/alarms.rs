@@ -1,7 +1,5 @@
 //! Alarms: raised for each reason, told once by however many workers, told again, and over.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use harness::product::Product;
 use harness::wait;

@@ -206,6 +206,23 @@ impl Road {
         .await
     }
 
+    /// The reply that a message owes; its message goes by either of its names.
+    pub(crate) async fn reply_to(&self, ids: &SentIds) -> Result<Effect> {
+        let effects = self.effects().await?.into_iter().filter(|effect| effect.kind == "send_text");
+        let named = |effect: &Effect| [&ids.message_id, &ids.wamid].contains(&&effect.message_id);
+        effects.into_iter().find(named).with_context(|| format!("no reply to {ids:?}"))
+    }
+
+    /// Waits until the reply to a message is in a state.
+    pub(crate) async fn reply_becomes(&self, ids: &SentIds, state: &str) -> Result<Effect> {
+        wait::until(&format!("a reply to be {state}"), PATIENCE, async || {
+            let effect = self.reply_to(ids).await?;
+            ensure!(effect.state == state, "{effect:?}");
+            Ok(Some(effect))
+        })
+        .await
+    }
+
     /// How often a send was asked for in this conversation, whatever became of it.
     pub(crate) fn sends_asked(&self, ids: &SentIds) -> usize {
         let calls = self.sim.calls();

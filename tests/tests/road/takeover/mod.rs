@@ -5,11 +5,10 @@ mod order;
 mod ours;
 mod people;
 
-use anyhow::{Context, Result, ensure};
-use harness::wait;
+use anyhow::{Result, ensure};
 use kapso_sim::{Dialect, SentIds, SimConfig, Statuses};
 
-use crate::scene::{Effect, PATIENCE, Road, kapso};
+use crate::scene::{Road, kapso};
 
 /// Which of Kapso's APIs the worker is pointed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,31 +35,13 @@ async fn road_in(dialect: Dialect, api: Api) -> Result<Road> {
 }
 
 impl Road {
-    /// The reply that a message is owed, whichever of its names the dialect uses.
-    async fn reply_to(&self, ids: &SentIds) -> Result<Effect> {
-        let named = |effect: &Effect| [&ids.message_id, &ids.wamid].contains(&&effect.message_id);
-        let found =
-            self.effects().await?.into_iter().find(|effect| effect.kind == "send_text" && named(effect));
-        found.with_context(|| format!("no reply for {ids:?}"))
-    }
-
-    /// Waits until the reply to a message is in a state; its outcome.
-    async fn reply_becomes(&self, ids: &SentIds, state: &str) -> Result<String> {
-        wait::until(&format!("a reply to be {state}"), PATIENCE, async || {
-            let effect = self.reply_to(ids).await?;
-            ensure!(effect.state == state, "{effect:?}; {:?}", self.takeovers().await?);
-            Ok(Some(effect.outcome.unwrap_or_default()))
-        })
-        .await
-    }
-
     async fn is_answered(&self, ids: &SentIds) -> Result<()> {
         self.reply_becomes(ids, "done").await.map(drop)
     }
 
     /// Sees that a message is not answered because of a person, and how that is told.
     async fn is_left_to_a_person(&self, ids: &SentIds, why: &str) -> Result<()> {
-        let outcome = self.reply_becomes(ids, "discarded").await?;
+        let outcome = self.reply_becomes(ids, "discarded").await?.outcome.unwrap_or_default();
         ensure!(
             outcome.starts_with("a person has taken over the conversation, until 20")
                 && outcome.ends_with(&format!(" UTC: {why}")),

@@ -66,9 +66,13 @@ async fn a_pause_stays_with_a_person_who_was_two_contacts() -> Result<()> {
     road.sim.tell(&Event { at: kapso_sim::now(), fact: Fact::ContactUpdated(contact, None) });
     road.nothing_lost().await?;
     ensure!(road.count("SELECT count(*) FROM lanes").await? == 1, "they are one");
-    let outcome = road.reply_becomes(&road.asks(1), "discarded").await?;
+    let outcome = road.reply_becomes(&road.asks(1), "discarded").await?.outcome.unwrap_or_default();
     ensure!(outcome.ends_with(ON_THE_PHONE), "{outcome}");
-    let outcome = road.reply_becomes(&road.sim.inbound(hidden("ayuda")), "discarded").await?;
+    let outcome = road
+        .reply_becomes(&road.sim.inbound(hidden("ayuda")), "discarded")
+        .await?
+        .outcome
+        .unwrap_or_default();
     ensure!(outcome.ends_with(ON_THE_PHONE), "{outcome}");
     Ok(())
 }

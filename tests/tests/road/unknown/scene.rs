@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use harness::wait;
 use kapso_sim::{
     AcceptedSend, Action, Call, Dialect, Fault, InboundMessage, Outcome, Reply, SentIds, SimConfig, Statuses,
@@ -45,23 +45,6 @@ impl Road {
         let number = number(contact);
         self.sim.fault(Fault::next_send(outcome).about(number.trim_start_matches('+')));
         self.sim.inbound(InboundMessage::text(number, "Necesito ayuda"))
-    }
-
-    /// The reply that a message owes; its message goes by either of its names.
-    pub(crate) async fn reply_to(&self, ids: &SentIds) -> Result<Effect> {
-        let effects = self.effects().await?.into_iter().filter(|effect| effect.kind == "send_text");
-        let named = |effect: &Effect| [&ids.message_id, &ids.wamid].contains(&&effect.message_id);
-        effects.into_iter().find(named).with_context(|| format!("no reply to {ids:?}"))
-    }
-
-    /// Waits until the reply to a message is in a state.
-    pub(crate) async fn reply_becomes(&self, ids: &SentIds, state: &str) -> Result<Effect> {
-        wait::until(&format!("a reply to be {state}"), PATIENCE, async || {
-            let effect = self.reply_to(ids).await?;
-            ensure!(effect.state == state, "{effect:?}");
-            Ok(Some(effect))
-        })
-        .await
     }
 
     /// Waits until the reply to a message is said to have gone out, for a reason with these words.
