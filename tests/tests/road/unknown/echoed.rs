@@ -16,7 +16,9 @@ async fn an_echo_settles_a_reply_and_nothing_is_listed() -> Result<()> {
         let effect = road.went_out(&ids, "echoes its id").await?;
         assert_eq!((effect.attempts, road.sent().len(), road.listings().len()), (1, 1, 0), "{dialect:?}");
         assert_eq!(road.sent_message_ids().await?, [(effect.id, Some(road.sent()[0].wamid.clone()))]);
-        let attempt = road.row("SELECT http_status, outcome FROM effect_attempts JOIN effects ON id = effect_id WHERE kind = 'send_text'").await?;
+        let attempts = "SELECT http_status, effect_attempts.outcome FROM effect_attempts
+            JOIN effects ON id = effect_id WHERE kind = 'send_text'";
+        let attempt = road.row(attempts).await?;
         ensure!(attempt["http_status"].is_null() && attempt["outcome"] != "done", "{attempt}");
         road.one_message_each().await?;
         // What comes later in the lane goes on.
