@@ -40,7 +40,7 @@ LANGUAGE sql STABLE AS $$
         FROM lanes LEFT JOIN conversations of_lane ON of_lane.id = lanes.conversation_id
         WHERE lanes.id = $1),
     talks AS (
-        SELECT conversation_id AS id FROM asked WHERE conversation_id IS NOT NULL
+        SELECT conversation_id FROM asked WHERE conversation_id IS NOT NULL
         UNION
         SELECT conversations.id FROM asked JOIN conversations USING (contact_id)
         WHERE asked.phone_number_id IS NULL OR conversations.phone_number_id IS NULL
@@ -55,7 +55,7 @@ LANGUAGE sql STABLE AS $$
         UNION ALL
         -- What names no contact belongs to the one of its conversation.
         SELECT messages.*, COALESCE(messages.occurred_at, messages.sent_at)
-        FROM talks JOIN messages ON messages.conversation_id = talks.id
+        FROM talks JOIN messages USING (conversation_id)
         WHERE messages.contact_id IS NULL
           AND (messages.occurred_at > $2 OR messages.occurred_at IS NULL AND messages.sent_at > $2)),
     ours AS (
@@ -67,24 +67,24 @@ LANGUAGE sql STABLE AS $$
         SELECT ours.at, 'business_app', ours.id FROM ours WHERE ours.origin = 'business_app'
         UNION ALL
         SELECT subject_events.occurred_at, 'handoff', subject_events.id
-        FROM talks JOIN subjects ON subjects.conversation_id = talks.id JOIN subject_events USING (kind, id)
+        FROM talks JOIN subjects USING (conversation_id) JOIN subject_events USING (kind, id)
         WHERE subject_events.kind IN ('workflow_execution', 'agent_execution')
           AND subject_events.event = 'handoff' AND subject_events.occurred_at > $2
         UNION ALL
         SELECT ours.at, 'unclaimed', ours.id FROM ours
         WHERE ours.origin IS DISTINCT FROM 'business_app' AND ours.at < now() - interval '1 minute'
+          AND NOT EXISTS (SELECT FROM effects WHERE sent_message_id = ours.id)
           AND NOT EXISTS (
-            SELECT FROM effects WHERE sent_message_id = ours.id
-            OR sent_message_id IN (SELECT alias FROM message_aliases WHERE message_aliases.id = ours.id))
+            SELECT FROM message_aliases JOIN effects ON sent_message_id = alias WHERE message_aliases.id = ours.id)
+          AND NOT EXISTS (
+            SELECT FROM effects WHERE effects.lane = $1 AND kind = 'send_text' AND state = 'pending' AND lease IS NOT NULL)
           AND NOT EXISTS (
             SELECT FROM effects reply JOIN effect_attempts attempt ON attempt.effect_id = reply.id
-            WHERE reply.lane = $1 AND reply.kind = 'send_text'
+            WHERE reply.lane = $1 AND reply.kind = 'send_text' AND reply.state IN ('done', 'unknown')
+              AND reply.settled_at > ours.at - interval '10 minutes'
               AND attempt.started_at BETWEEN ours.at - interval '10 minutes' AND ours.at + interval '1 minute'
-              AND (reply.state = 'pending' AND reply.lease IS NOT NULL
-                   OR reply.state IN ('done', 'unknown') AND reply.settled_at > ours.at - interval '10 minutes'
-                   AND (reply.state = 'unknown' OR reply.settled_at > now() - interval '1 minute'
-                        OR reply.body = ours.body
-                        OR ours.body IS NULL AND COALESCE(ours.type, 'text') = 'text')))
+              AND (reply.state = 'unknown' OR reply.settled_at > now() - interval '1 minute' OR reply.body = ours.body
+                   OR ours.body IS NULL AND COALESCE(ours.type, 'text') = 'text'))
     ) found (at, by, evidence)
     WHERE found.at < now() + interval '5 minutes'
 $$;

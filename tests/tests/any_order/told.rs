@@ -34,10 +34,14 @@ async fn a_story_in_any_order() -> Result<()> {
         ("effects", 25),
         ("dead_letters", 1),
         ("message_aliases", 10),
-        ("takeovers", 20),
+        ("takeovers", 10),
     ] {
         let rows = counts.get(table).copied().unwrap_or_default();
         ensure!(rows >= least, "only {rows} rows in {table}: the story is not told");
+    }
+    let rows = expected.rows("takeovers");
+    for by in ["business_app", "handoff", "unclaimed"] {
+        ensure!(rows.iter().any(|row| row["by"] == by), "nobody takes over by {by}");
     }
     permute("a_story_in_any_order", &story, &expected, Effects::Whole, PERMUTATIONS).await
 }

@@ -1,5 +1,7 @@
 //! Effects and conversations, seen and decided by a person.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use harness::wait;
 use kapso_sim::{Dialect, Fault, InboundMessage, Outcome, PersonsMessage, SentIds};
@@ -11,6 +13,11 @@ const REPLY: &str = "¿En qué puedo ayudarte?";
 /// Whose number it is, as people type it.
 fn number(contact: usize) -> String {
     format!("+5695551{contact:04}")
+}
+
+/// WhatsApp's times are whole seconds: what is written in that of a resume may have been before it.
+async fn a_second_passes() {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
 }
 
 impl Scene {
@@ -78,6 +85,7 @@ async fn a_conversation_is_paused_and_resumed_by_hand() -> Result<()> {
     let resumed = scene.conversations(&["resume", &first.conversation_id]).await?.fine()?;
     ensure!(resumed.out.contains("replies go on; it was paused until"), "{resumed:?}");
     scene.is_owed_as(&scene.asks(1), "done").await?;
+    a_second_passes().await;
 
     // A takeover is ended like that, and what told of it tells nothing new when it comes again.
     scene.sim.person_writes(PersonsMessage::on_the_phone(number(1), "Le habla Marta"));
@@ -92,6 +100,7 @@ async fn a_conversation_is_paused_and_resumed_by_hand() -> Result<()> {
     scene.conversations(&["resume", &number(1)]).await?.fine()?;
     scene.tool(&["replay", "--all"]).await?.fine()?;
     scene.is_owed_as(&scene.asks(1), "done").await?;
+    a_second_passes().await;
     scene.sim.person_writes(PersonsMessage::on_the_phone(number(1), "Una cosa más"));
     scene.settled().await?;
     scene.is_owed_as(&scene.asks(1), "discarded").await?;

@@ -112,3 +112,39 @@ async fn mistakes_are_named() {
     assert_eq!(control(&sim, "POST", "deliveries/9/repeat", None).await.0, 404);
     assert!(sim.calls().is_empty());
 }
+
+#[tokio::test]
+async fn people_of_the_business() {
+    let receiver = Receiver::start();
+    let sim = start(config(&receiver)).await;
+    let writes = async |dialect: &str, on_the_phone: bool, got: usize| {
+        let spec = json!({
+            "to": "+56912345678", "text": "Soy Marta", "on_the_phone": on_the_phone, "dialect": dialect,
+        });
+        let (status, answer) = control(&sim, "POST", "outbound", Some(spec)).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+        let received = receiver.wait_for(got).await;
+        (answer["data"].clone(), received[got - 1].json())
+    };
+    let (ids, echo) = writes("meta", true, 1).await;
+    let change = &echo["entry"][0]["changes"][0];
+    assert_eq!(change["field"], "smb_message_echoes");
+    let told = &change["value"]["message_echoes"][0];
+    assert_eq!((&told["id"], told["to"].as_str()), (&ids["wamid"], Some("56912345678")));
+    assert_eq!(told["text"]["body"], "Soy Marta");
+    let (_, on_the_phone) = writes("v2", true, 2).await;
+    let kapso = &on_the_phone["message"]["kapso"];
+    assert_eq!((&kapso["direction"], &kapso["origin"]), (&json!("outbound"), &json!("business_app")));
+    let (ids, in_the_inbox) = writes("v1", false, 3).await;
+    let message = &in_the_inbox["message"];
+    assert_eq!((&message["id"], &message["origin"]), (&ids["message_id"], &json!("cloud_api")));
+    assert_eq!((&message["status"], &message["direction"]), (&json!("sent"), &json!("outbound")));
+
+    let handed_off =
+        json!({ "event": "handed_off", "conversation_id": ids["conversation_id"], "reason": "asked" });
+    assert_eq!(control(&sim, "POST", "event", Some(handed_off)).await.0, StatusCode::ACCEPTED);
+    let handoff = receiver.wait_for(4).await[3].json();
+    assert_eq!(handoff["event"], "workflow.execution.handoff");
+    assert_eq!(handoff["whatsapp_conversation_id"], ids["conversation_id"]);
+    assert_eq!(control(&sim, "POST", "outbound", Some(json!({ "to": "x", "text": "y" }))).await.0, 400);
+}

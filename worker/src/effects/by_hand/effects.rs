@@ -64,7 +64,7 @@ pub struct Effect {
     pub retried_at: Option<OffsetDateTime>,
     /// When the message was written.
     pub written_at: Option<OffsetDateTime>,
-    /// The effect of its lane that it waits for.
+    /// The effect of its lane that it waits for; not looked for in a list.
     pub waits_for: Option<i64>,
     /// How many were wanted, with those beyond the limit.
     pub total: i64,
@@ -86,18 +86,15 @@ pub struct Attempt {
 }
 
 macro_rules! effects {
-    () => {
-        "SELECT effects.id, state, kind, message_id, effects.conversation_id, lane, recipient, effects.body, rule,
+    ($waits_for:literal) => {
+        concat!(
+            "SELECT effects.id, state, kind, message_id, effects.conversation_id, lane, recipient, effects.body, rule,
                 attempts, next_at, expires_at, lease, outcome, sent_message_id, created_at, settled_at, retried_at,
-                messages.occurred_at AS written_at,
-                (SELECT min(other.id) FROM effects other WHERE other.lane = effects.lane AND other.id <> effects.id
-                 AND other.state IN ('pending', 'unknown')
-                 AND (other.lease IS NOT NULL
-                      OR other.state = 'pending' AND other.kind = effects.kind AND other.id < effects.id
-                      OR other.state = 'unknown' AND other.kind = 'send_text'
-                      AND other.settled_at > now() - interval '10 minutes')) AS waits_for,
-                count(*) OVER () AS total
-         FROM effects LEFT JOIN messages ON messages.id = message_id "
+                messages.occurred_at AS written_at, ",
+            $waits_for,
+            " AS waits_for, count(*) OVER () AS total
+             FROM effects LEFT JOIN messages ON messages.id = message_id "
+        )
     };
 }
 
@@ -107,7 +104,7 @@ macro_rules! effects {
 /// When Postgres refuses or is away.
 pub async fn list(pool: &PgPool, wanted: &Wanted) -> sqlx::Result<Vec<Effect>> {
     const LIST: &str = concat!(
-        effects!(),
+        effects!("NULL::bigint"),
         "WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
          AND ($3::text[] IS NULL OR lane = ANY($3)) AND ($4::text IS NULL OR effects.conversation_id = $4)
          AND ($5::timestamptz IS NULL OR created_at >= $5) ORDER BY effects.id DESC LIMIT $6"
@@ -128,7 +125,17 @@ pub async fn list(pool: &PgPool, wanted: &Wanted) -> sqlx::Result<Vec<Effect>> {
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn find(pool: &PgPool, id: i64) -> sqlx::Result<Option<Effect>> {
-    const FIND: &str = concat!(effects!(), "WHERE effects.id = $1");
+    const FIND: &str = concat!(
+        effects!(
+            "(SELECT min(other.id) FROM effects other WHERE other.lane = effects.lane AND other.id <> effects.id
+              AND other.state IN ('pending', 'unknown')
+              AND (other.lease IS NOT NULL
+                   OR other.state = 'pending' AND other.kind = effects.kind AND other.id < effects.id
+                   OR other.state = 'unknown' AND other.kind = 'send_text'
+                   AND other.settled_at > now() - interval '10 minutes'))"
+        ),
+        "WHERE effects.id = $1"
+    );
     sqlx::query_as(FIND).bind(id).fetch_optional(pool).await
 }
 

@@ -53,8 +53,23 @@ macro_rules! lanes {
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn paused(pool: &PgPool, pause: Duration) -> sqlx::Result<Vec<Lane>> {
-    const PAUSED: &str =
-        concat!(lanes!(), "WHERE pause.until IS NOT NULL ORDER BY pause.until DESC, lanes.id");
+    // Where nothing went out lately and nothing was handed over, there is nothing to find.
+    const PAUSED: &str = concat!(
+        lanes!(),
+        "WHERE pause.until IS NOT NULL AND lanes.id IN (
+            SELECT id FROM lanes WHERE paused_until > now() OR conversation_id IS NOT NULL
+            UNION
+            SELECT lanes.id FROM messages
+            LEFT JOIN conversations talk ON talk.id = messages.conversation_id AND messages.contact_id IS NULL
+            JOIN lanes ON lanes.contact_id = COALESCE(messages.contact_id, talk.contact_id)
+            WHERE direction = 'outbound' AND COALESCE(occurred_at, sent_at) > now() - make_interval(secs => $1)
+            UNION
+            SELECT lanes.id FROM subject_events JOIN subjects USING (kind, id)
+            JOIN conversations talk ON talk.id = subjects.conversation_id
+            JOIN lanes ON lanes.contact_id = talk.contact_id
+            WHERE event = 'handoff' AND occurred_at > now() - make_interval(secs => $1))
+         ORDER BY pause.until DESC, lanes.id"
+    );
     sqlx::query_as(PAUSED).bind(pause.as_seconds_f64()).fetch_all(pool).await
 }
 
@@ -63,28 +78,26 @@ pub async fn paused(pool: &PgPool, pause: Duration) -> sqlx::Result<Vec<Lane>> {
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn named(pool: &PgPool, name: &str, pause: Duration) -> sqlx::Result<Named> {
-    const NAMED: &str = concat!(
-        lanes!(),
-        "WHERE lanes.id = $2
-            OR NOT EXISTS (SELECT FROM lanes WHERE id = $2) AND lanes.id IN (
-                SELECT id FROM lanes WHERE conversation_id = $2
-                UNION
-                SELECT lanes.id FROM conversations talk JOIN lanes USING (contact_id) WHERE talk.id = $2
-                AND (talk.phone_number_id IS NULL OR talk.phone_number_id = lanes.phone_number_id)
-                UNION
-                SELECT lanes.id FROM contact_aliases named JOIN lanes ON lanes.contact_id = named.id
-                WHERE alias = ANY($3)
-                UNION
-                SELECT lanes.id FROM contact_aliases named JOIN conversations talk ON talk.contact_id = named.id
-                JOIN lanes ON lanes.conversation_id = talk.id WHERE alias = ANY($3))
-         ORDER BY lanes.id"
-    );
-    let lanes: Vec<Lane> = sqlx::query_as(NAMED)
-        .bind(pause.as_seconds_f64())
-        .bind(name)
-        .bind(aliases(name))
-        .fetch_all(pool)
-        .await?;
+    const NAMED: &str = "SELECT lanes.id FROM lanes WHERE lanes.id = $1
+        UNION
+        SELECT id FROM lanes WHERE conversation_id = $1
+        UNION
+        SELECT lanes.id FROM conversations talk JOIN lanes USING (contact_id) WHERE talk.id = $1
+        AND (talk.phone_number_id IS NULL OR talk.phone_number_id = lanes.phone_number_id)
+        UNION
+        SELECT lanes.id FROM contact_aliases named JOIN lanes ON lanes.contact_id = named.id WHERE alias = ANY($2)
+        UNION
+        SELECT lanes.id FROM contact_aliases named JOIN conversations talk ON talk.contact_id = named.id
+        JOIN lanes ON lanes.conversation_id = talk.id WHERE alias = ANY($2)";
+    const LANES: &str = concat!(lanes!(), "WHERE lanes.id = ANY($2) ORDER BY lanes.id");
+    let mut ids: Vec<String> =
+        sqlx::query_scalar(NAMED).bind(name).bind(aliases(name)).fetch_all(pool).await?;
+    // A lane's own id is as clear as it gets.
+    if ids.iter().any(|id| id == name) {
+        ids.retain(|id| id == name);
+    }
+    let lanes: Vec<Lane> =
+        sqlx::query_as(LANES).bind(pause.as_seconds_f64()).bind(&ids).fetch_all(pool).await?;
     let mut numbers: Vec<&str> = lanes.iter().filter_map(|lane| lane.phone_number_id.as_deref()).collect();
     numbers.dedup();
     Ok(match (lanes.is_empty(), numbers.len()) {
