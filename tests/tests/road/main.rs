@@ -1,6 +1,5 @@
 //! The whole road, with nothing of it replaced but Kapso: ingest, `RabbitMQ`, worker, Postgres, and back.
 
-mod alarms;
 mod configuration;
 mod databases;
 mod dialects;
@@ -13,7 +12,6 @@ mod lanes;
 mod limits;
 mod logs;
 mod outages;
-mod receiver;
 mod redelivery;
 mod refusals;
 mod reply;

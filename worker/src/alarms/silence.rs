@@ -23,7 +23,6 @@ const WEEKS: usize = 2;
 
 /// Looks at the archive.
 pub(super) async fn look(pool: &PgPool) -> sqlx::Result<Verdict> {
-    const SLACK_SECONDS: f64 = 30.0 * 60.0;
     // After a week of silence the stretch would cover itself: what it was by then, it stays.
     let last: Option<(OffsetDateTime, OffsetDateTime)> = sqlx::query_as(
         "SELECT received_at, now() FROM webhooks
@@ -40,12 +39,12 @@ pub(super) async fn look(pool: &PgPool) -> sqlx::Result<Verdict> {
         "SELECT (SELECT count(*) FROM (SELECT FROM webhooks
                     WHERE received_at > $1 - week AND received_at <= $2 - make_interval(secs => $3) - week
                       AND dialect IS DISTINCT FROM 'backfill' LIMIT $4) AS found)
-         FROM generate_series(interval '7 days', interval '28 days', interval '7 days') AS weeks (week)
+         FROM (SELECT make_interval(weeks => ago) AS week FROM generate_series(1, 4) AS weeks (ago)) AS weeks
          WHERE $1 - week >= (SELECT min(received_at) FROM webhooks)",
     )
     .bind(last)
     .bind(now)
-    .bind(SLACK_SECONDS)
+    .bind(SLACK.as_seconds_f64())
     .bind(ENOUGH)
     .fetch_all(pool)
     .await?;

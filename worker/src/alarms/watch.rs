@@ -61,32 +61,54 @@ impl Watch<'_> {
         self.tell("our webhook", looked);
     }
 
-    fn tell(&mut self, what: &str, looked: sqlx::Result<()>) {
-        // An outage is told where it matters: by those who store.
-        if let Err(error) = looked {
-            tracing::debug!(error = %error, what, "there was no look");
+    fn tell(&mut self, what: &'static str, looked: sqlx::Result<()>) {
+        match looked {
+            Ok(()) => {}
+            // What Postgres does not like about a question is nobody's outage, and would be
+            // told by nobody else.
+            Err(error @ sqlx::Error::Database(_)) => {
+                if self.nag.is_due(what, Instant::now()) {
+                    tracing::warn!(error = %error, what, "alarms could not be looked for; it is tried again");
+                }
+            }
+            // An outage is told where it matters: by those who store.
+            Err(error) => tracing::debug!(error = %error, what, "alarms could not be looked for"),
         }
     }
 
-    async fn at_ours(&mut self, fresh: Duration) -> sqlx::Result<()> {
+    async fn at_ours(&self, fresh: Duration) -> sqlx::Result<()> {
         let Some(seen) = looks::claim(self.pool, Look::Ours, fresh).await? else { return Ok(()) };
-        let verdict = rows::dead_letters(self.pool).await?;
-        self.note(Alarm::DeadLetters, verdict).await?;
-        let verdict = match &self.key_id {
-            Some(key_id) => rows::token(self.pool, key_id).await?,
-            None => Verdict::Fine,
-        };
-        self.note(Alarm::TokenRefused, verdict).await?;
-        let verdict = if self.settings.silence { silence::look(self.pool).await? } else { Verdict::Fine };
-        self.note(Alarm::Silence, verdict).await?;
-        let verdict = match self.settings.backlog {
-            Some(limit) => self.backlog(seen, limit).await?,
-            None => Verdict::Fine,
-        };
-        self.note(Alarm::Backlog, verdict).await
+        let fine = Ok(Verdict::Fine);
+        let verdicts = [
+            (Alarm::DeadLetters, rows::dead_letters(self.pool).await),
+            (
+                Alarm::TokenRefused,
+                match &self.key_id {
+                    Some(key_id) => rows::token(self.pool, key_id).await,
+                    None => Ok(Verdict::Fine),
+                },
+            ),
+            (Alarm::Silence, if self.settings.silence { silence::look(self.pool).await } else { fine }),
+            (
+                Alarm::Backlog,
+                match self.settings.backlog {
+                    Some(limit) => self.backlog(seen, limit).await,
+                    None => Ok(Verdict::Fine),
+                },
+            ),
+        ];
+        // One that could not be seen hides none of the others.
+        let mut failed = Ok(());
+        for (alarm, verdict) in verdicts {
+            match verdict {
+                Ok(verdict) => self.note(alarm, verdict).await?,
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
     }
 
-    async fn backlog(&mut self, seen: Vec<u32>, limit: u32) -> sqlx::Result<Verdict> {
+    async fn backlog(&self, seen: Vec<u32>, limit: u32) -> sqlx::Result<Verdict> {
         match queue::length(&self.settings.broker).await {
             Ok(length) => {
                 let seen = backlog::with(seen, length);

@@ -1,62 +1,12 @@
-//! Alarms: raised for each reason, told once by however many workers, told again, and over.
+//! What the workers raise: told once by however many of them.
 
 use anyhow::{Result, ensure};
-use harness::product::Product;
 use harness::wait;
-use kapso_sim::{InboundMessage, SimConfig};
-use serde_json::json;
+use kapso_sim::InboundMessage;
 
 use crate::receiver::Receiver;
-use crate::scene::{A_WHILE, PATIENCE, Road, figure, holds, kapso};
-
-/// A dead letter, as the slow lane makes one.
-const LETTER: &str =
-    "INSERT INTO dead_letters (webhook_id, reason) VALUES (decode(repeat('ab', 32), 'hex'), 'planted')";
-
-impl Road {
-    /// One whose workers look every second, and tell this receiver.
-    async fn watched(receiver: &Receiver) -> Result<Self> {
-        Self::watched_beside(receiver, kapso()).await
-    }
-
-    async fn watched_beside(receiver: &Receiver, kapso: SimConfig) -> Result<Self> {
-        let mut road = Self::beside(kapso).await?;
-        road.stage.set("BUZON_ALARM_CHECK_SECONDS", "1");
-        road.stage.set("BUZON_ALERT_URL", receiver.url());
-        road.stage.set("KAPSO_PLATFORM_URL", road.sim.platform_url());
-        road.stage.set("BUZON_PUBLIC_URL", road.stage.webhook_url());
-        Ok(road)
-    }
-
-    async fn run(&self, sql: &'static str) -> Result<()> {
-        sqlx::query(sql).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// Looks at Kapso and telling are due now, as they would be after hours.
-    async fn hours_later(&self) -> Result<()> {
-        self.run(
-            "UPDATE alarm_looks SET claimed_at = claimed_at - interval '2 hours' WHERE look = 'webhook'",
-        )
-        .await?;
-        self.run("UPDATE alarms SET next_tell_at = now() WHERE next_tell_at IS NOT NULL").await
-    }
-}
-
-/// Waits until the receiver was told these states, and sees that nothing follows.
-async fn becomes(receiver: &Receiver, alarm: &str, states: &[&str]) -> Result<()> {
-    wait::until(&format!("{alarm} to be {states:?}"), PATIENCE, async || {
-        let told = receiver.states(alarm);
-        ensure!(told == states, "{told:?}");
-        Ok(true)
-    })
-    .await?;
-    holds(&format!("{alarm} told once"), A_WHILE, async || Ok(receiver.states(alarm) == states)).await
-}
-
-fn lines(worker: &Product, text: &str) -> usize {
-    worker.log().lines().filter(|line| line.contains(text)).count()
-}
+use crate::scene::{A_WHILE, PATIENCE, Road, TOKEN, figure, holds};
+use crate::watched::{LETTER, becomes, lines};
 
 #[tokio::test]
 async fn of_several_workers_one_tells_and_it_is_told_again_and_over() -> Result<()> {
@@ -154,7 +104,7 @@ async fn a_refused_token_is_told_without_the_token() -> Result<()> {
     ensure!(!receiver.told("token_refused")[0].to_string().contains("a-wrong-token"));
     worker.terminate(PATIENCE).await?;
     // What another key was refused for is over.
-    road.stage.set("KAPSO_API_TOKEN", crate::scene::TOKEN);
+    road.stage.set("KAPSO_API_TOKEN", TOKEN);
     let _worker = road.stage.worker().await?;
     becomes(&receiver, "token_refused", &["raised", "resolved"]).await
 }
@@ -235,28 +185,4 @@ async fn a_night_is_no_alarm() -> Result<()> {
         archived(&road, week * WEEK + 119, week * WEEK + 30).await?;
     }
     becomes(&receiver, "silence", &["raised"]).await
-}
-
-#[tokio::test]
-async fn signatures_that_fail_are_told_by_ingest() -> Result<()> {
-    let receiver = Receiver::start().await?;
-    let mut road = Road::watched(&receiver).await?;
-    let ingest = road.stage.ingest().await?;
-    let body =
-        json!({ "event_type": "message.received", "payload": { "content": "un secreto" } }).to_string();
-    let wrong = "0".repeat(64);
-    for _ in 0..10 {
-        let answer = road.stage.post(body.clone(), &[("X-Kapso-Signature", &wrong)]).await?;
-        ensure!(answer.status() == 401);
-    }
-    becomes(&receiver, "signatures_failing", &["raised"]).await?;
-    let told = receiver.told("signatures_failing");
-    ensure!(told[0]["source"] == "ingest" && !told[0].to_string().contains("secreto"), "{told:?}");
-    ensure!(lines(&ingest, "alarm raised") == 1, "{}", ingest.log());
-    ensure!(road.stage.post_signed(body).await?.status() == 200);
-    becomes(&receiver, "signatures_failing", &["raised", "resolved"]).await?;
-    road.stage.set("BUZON_ALERT_URL", "no address");
-    let refused = road.stage.finish("ingest", &["run"]).await?;
-    ensure!(refused.code == Some(64) && refused.log.contains("BUZON_ALERT_URL is malformed"), "{refused:?}");
-    Ok(())
 }
