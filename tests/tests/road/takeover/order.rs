@@ -76,3 +76,30 @@ async fn a_pause_stays_with_a_person_who_was_two_contacts() -> Result<()> {
     ensure!(outcome.ends_with(ON_THE_PHONE), "{outcome}");
     Ok(())
 }
+
+/// What people decided by hand about either of the two holds for the one that they turn out to be.
+#[tokio::test]
+async fn a_pause_by_hand_stays_too() -> Result<()> {
+    let road = road_in(Dialect::V2, Api::MetaProxy).await?;
+    let _programs = road.open().await?;
+    let hidden = |text: &str| InboundMessage {
+        from: None,
+        bsuid: Some("CL.78".to_owned()),
+        ..InboundMessage::text("", text)
+    };
+    road.is_answered(&road.asks(1)).await?;
+    road.is_answered(&road.sim.inbound(hidden("ayuda"))).await?;
+    let decided =
+        "UPDATE lanes SET paused_until = CASE WHEN contact_id = 'CL.78' THEN now() + interval '1 hour' END,
+        pause_reason = CASE WHEN contact_id = 'CL.78' THEN 'by Marta' ELSE 'by Luis' END,
+        resumed_at = CASE WHEN contact_id <> 'CL.78' THEN now() END";
+    sqlx::query(decided).execute(&road.pool).await?;
+    let contact = Contact { bsuid: Some("CL.78".to_owned()), ..Contact::with_number(&number(1)) };
+    road.sim.tell(&Event { at: kapso_sim::now(), fact: Fact::ContactUpdated(contact, None) });
+    road.nothing_lost().await?;
+    let lane = road.row("SELECT pause_reason, resumed_at IS NOT NULL AS resumed FROM lanes").await?;
+    ensure!(lane == json!({ "pause_reason": "by Marta", "resumed": true }), "{lane}");
+    let outcome = road.reply_becomes(&road.asks(1), "discarded").await?;
+    ensure!(outcome.ends_with("UTC: by Marta"), "{outcome}");
+    Ok(())
+}

@@ -69,10 +69,11 @@ async fn a_reply_that_nobody_saw_the_end_of_may_be_ours() -> Result<()> {
     let _programs = road.open().await?;
     road.sim.fault(Fault::next_send(Outcome::AcceptThenCut));
     let ids = road.asks(1);
+    road.reply_becomes(&ids, "unknown").await?;
     road.outbound(1).await?;
     road.minutes_pass(3).await?;
-    let state = road.reply_to(&ids).await?.state;
     let takeovers = road.takeovers().await?;
-    ensure!(takeovers.is_empty(), "{state}: {takeovers:?}");
+    ensure!(road.reply_to(&ids).await?.state == "unknown", "somebody saw the end of it");
+    ensure!(takeovers.is_empty(), "{takeovers:?}");
     Ok(())
 }
