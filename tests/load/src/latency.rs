@@ -9,12 +9,16 @@ use serde::{Deserialize, Serialize};
 /// The longest time that is told apart from longer ones, in microseconds.
 const LONGEST_US: u64 = 120_000_000;
 
-/// Beyond this an answer is counted as late, in microseconds.
-const LATE_US: u64 = 100_000;
+/// Beyond this an answer is counted as late.
+const LATE: Duration = Duration::from_millis(100);
 
 /// Times as they come.
 #[derive(Clone, Debug)]
-pub struct Latencies(Histogram<u64>);
+pub struct Latencies {
+    histogram: Histogram<u64>,
+    // A histogram counts by its buckets, whose bounds are elsewhere.
+    late: u64,
+}
 
 /// What is told of them, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -40,26 +44,27 @@ impl Latencies {
     ///
     /// Never in practice: the bounds are fixed.
     pub fn new() -> Result<Self> {
-        Ok(Self(Histogram::new_with_bounds(1, LONGEST_US, 3)?))
+        Ok(Self { histogram: Histogram::new_with_bounds(1, LONGEST_US, 3)?, late: 0 })
     }
 
     /// Adds one.
     pub fn add(&mut self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(LONGEST_US);
-        self.0.saturating_record(us.max(1));
+        self.histogram.saturating_record(us.max(1));
+        self.late += u64::from(took > LATE);
     }
 
     /// What is told of them.
     #[must_use]
     pub fn summary(&self) -> Latency {
-        let ms = |quantile| self.0.value_at_quantile(quantile) as f64 / 1000.0;
+        let ms = |quantile| self.histogram.value_at_quantile(quantile) as f64 / 1000.0;
         Latency {
-            count: self.0.len(),
+            count: self.histogram.len(),
             p50: ms(0.5),
             p99: ms(0.99),
             p999: ms(0.999),
-            max: self.0.max() as f64 / 1000.0,
-            late: self.0.count_between(LATE_US + 1, u64::MAX),
+            max: self.histogram.max() as f64 / 1000.0,
+            late: self.late,
         }
     }
 }

@@ -37,6 +37,9 @@ impl Bench {
         self.figures.add(DOOR, "ceiling by CPU", "/s", limit);
         let durable = self.figures.median(DOOR, "ingest: durable");
         self.figures.add(DOOR, "durable / ceiling", "ratio", durable / limit);
+        // What does not hang on how much of the cores a run was given.
+        let whole = self.cost(DOOR, "flat out", &["generator", "ingest", "broker"]);
+        self.figures.add(DOOR, "CPU of the parts / of the whole", "ratio", (http + publishes) / whole);
 
         for round in 1..=self.rounds {
             let rate = (durable / 2.0).round();

@@ -81,6 +81,14 @@ impl Bench {
         self.figures.add(DRAIN, "ceiling by CPU", "/s", limit);
         let stored = self.figures.median(DRAIN, "worker: stored");
         self.figures.add(DRAIN, "stored / ceiling", "ratio", stored / limit);
+        // What does not hang on how much of the cores a run was given.
+        let whole = self.cost(DRAIN, "worker", &["worker", "broker", "postgres"]);
+        self.figures.add(
+            DRAIN,
+            "CPU of the parts / of the whole",
+            "ratio",
+            (deliveries + statements) / whole,
+        );
         let naive = self.figures.median(DRAIN, "one transaction each");
         self.figures.add(DRAIN, "stored / one transaction each", "ratio", stored / naive);
         Ok(())
