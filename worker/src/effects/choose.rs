@@ -52,15 +52,17 @@ impl Share {
 /// holds nothing up: nobody waits for it, and twice is as good as once.
 ///
 /// The lanes with something in flight or in doubt are few and read once, so that a lane with
-/// thousands of effects behind one that is in flight costs the others little.
+/// thousands of effects behind one that is in flight costs the others little. What comes earlier
+/// in a lane is asked of one row after the other: as a join, it is read whole by a plan that was
+/// made before Postgres had counted a sudden backlog.
 ///
 /// Parameters: $1, how long doubt holds a lane up; $2, whether second attempts are wanted.
 macro_rules! next {
     () => {
         "state = 'pending' AND lease IS NULL AND next_at <= now() AND expires_at >= now() AND ($2 OR attempts = 0)
-         AND NOT EXISTS (
-            SELECT FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
-            AND earlier.state = 'pending' AND earlier.id < effects.id)
+         AND COALESCE((
+            SELECT false FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
+            AND earlier.state = 'pending' AND earlier.id < effects.id LIMIT 1), true)
          AND effects.lane NOT IN (
             SELECT lane FROM effects busy WHERE busy.lease IS NOT NULL
             UNION ALL
@@ -115,7 +117,8 @@ const COVER_MARKS: &str = "WITH newest AS (
 
 /// The next effect of each locked lane: the first of each kind is looked at, however many come
 /// after it. The lanes are looked at again, now that nobody else can choose from them. A
-/// projection that has just refused or moved an effect has the last word.
+/// projection that has just refused or moved an effect has the last word; asked with `IS NOT
+/// DISTINCT FROM`, which no index answers, so that rows are found by their ids.
 const LEASE_NEXT: &str = concat!(
     "WITH head AS (
         SELECT DISTINCT ON (effects.lane) id, effects.lane, effects.kind, attempts, next_at
@@ -136,7 +139,8 @@ const LEASE_NEXT: &str = concat!(
      leased AS (
         UPDATE effects SET lease = now() + make_interval(secs => $7), lease_token = $8, attempts = effects.attempts + 1
         FROM placed WHERE effects.id = placed.id
-        AND effects.state = 'pending' AND effects.lease IS NULL AND effects.lane = placed.lane
+        AND effects.state IS NOT DISTINCT FROM 'pending' AND effects.attempts = placed.attempts
+        AND effects.lane IS NOT DISTINCT FROM placed.lane
         AND (placed.kind = 'send_text' OR of_its_kind <= $5) AND (placed.attempts = 0 OR of_its_sort <= $6)
         RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
             recipient, body, effects.attempts),
