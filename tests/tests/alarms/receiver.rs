@@ -1,14 +1,18 @@
 //! Whoever is told of alarms: a small HTTP server that keeps what it is told.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+/// How long a slow one takes: several looks of the workers, and less than they wait.
+const SLOWLY: Duration = Duration::from_secs(2);
 
 /// It listens until it is dropped.
 pub(crate) struct Receiver {
@@ -20,6 +24,7 @@ pub(crate) struct Receiver {
 struct Shared {
     told: Mutex<Vec<Value>>,
     status: AtomicU16,
+    is_slow: AtomicBool,
 }
 
 impl Receiver {
@@ -30,7 +35,11 @@ impl Receiver {
     pub(crate) async fn at(addr: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared { told: Mutex::default(), status: AtomicU16::new(200) });
+        let shared = Arc::new(Shared {
+            told: Mutex::default(),
+            status: AtomicU16::new(200),
+            is_slow: AtomicBool::new(false),
+        });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -48,6 +57,11 @@ impl Receiver {
     /// Answers with this status from now on.
     pub(crate) fn answer(&self, status: u16) {
         self.shared.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Takes its time from now on: whoever else tells the same does so meanwhile.
+    pub(crate) fn slow_down(&self) {
+        self.shared.is_slow.store(true, Ordering::SeqCst);
     }
 
     /// All that it was told of an alarm, as it was told.
@@ -84,6 +98,9 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     shared.told.lock().unwrap_or_else(PoisonError::into_inner).push(serde_json::from_slice(&body)?);
+    if shared.is_slow.load(Ordering::SeqCst) {
+        tokio::time::sleep(SLOWLY).await;
+    }
     let status = shared.status.load(Ordering::SeqCst);
     let answer = format!("HTTP/1.1 {status} Said\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(answer.as_bytes()).await?;

@@ -11,6 +11,7 @@ use crate::watched::{LETTER, becomes, lines};
 #[tokio::test]
 async fn of_several_workers_one_tells_and_it_is_told_again_and_over() -> Result<()> {
     let receiver = Receiver::start().await?;
+    receiver.slow_down();
     let road = Road::watched(&receiver).await?;
     let (one, other) = tokio::try_join!(road.stage.worker(), road.stage.worker())?;
     road.run(LETTER).await?;
