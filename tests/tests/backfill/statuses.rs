@@ -87,7 +87,7 @@ async fn media_signed_anew_is_no_news() -> Result<()> {
     Ok(())
 }
 
-/// Nobody knows whether the reply went out, and Kapso lists it: it is a message of ours, and the effect stays as it is.
+/// Nobody knows whether the reply went out, and Kapso lists it: it is a message of ours, and that settles the effect.
 #[tokio::test]
 async fn a_reply_of_unknown_outcome_is_stored_and_not_repeated() -> Result<()> {
     for style in STYLES {
@@ -103,8 +103,13 @@ async fn a_reply_of_unknown_outcome_is_stored_and_not_repeated() -> Result<()> {
         let done = scene.report(&["--since", "1h"]).await?;
         assert_eq!((&done["stored"], &done["missing_inbound"]), (&json!(1), &json!(0)), "{style:?}");
         assert_eq!(scene.count("SELECT count(*) FROM messages WHERE direction = 'outbound'").await?, 1);
+        let settled = "SELECT count(*) FROM effects WHERE kind = 'send_text' AND state = 'done' AND attempts = 1";
+        wait::until("the reply to be done", PATIENCE, async || {
+            Ok::<_, anyhow::Error>(scene.count(settled).await? == 1)
+        })
+        .await?;
         holds("it is not sent again", async || {
-            Ok(scene.sim.accepted_sends().len() == 1 && scene.count(unknown).await? == 1)
+            Ok(scene.sim.accepted_sends().len() == 1 && scene.count(settled).await? == 1)
         })
         .await?;
     }
