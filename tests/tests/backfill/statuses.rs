@@ -103,7 +103,8 @@ async fn a_reply_of_unknown_outcome_is_stored_and_not_repeated() -> Result<()> {
         let done = scene.report(&["--since", "1h"]).await?;
         assert_eq!((&done["stored"], &done["missing_inbound"]), (&json!(1), &json!(0)), "{style:?}");
         assert_eq!(scene.count("SELECT count(*) FROM messages WHERE direction = 'outbound'").await?, 1);
-        let settled = "SELECT count(*) FROM effects WHERE kind = 'send_text' AND state = 'done' AND attempts = 1";
+        let settled =
+            "SELECT count(*) FROM effects WHERE kind = 'send_text' AND state = 'done' AND attempts = 1";
         wait::until("the reply to be done", PATIENCE, async || {
             Ok::<_, anyhow::Error>(scene.count(settled).await? == 1)
         })

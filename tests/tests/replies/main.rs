@@ -3,6 +3,8 @@
 //!
 //! `make test` asks [`SHORT`] questions by each of Kapso's two APIs; `make replies QUESTIONS=30000` asks more.
 
+#![allow(clippy::print_stdout, reason = "whoever asks so many questions wants to see what became of them")]
+
 mod storm;
 mod trouble;
 mod verdict;

@@ -35,7 +35,7 @@ pub(super) fn webhooks(
     let wanted = |webhook: &Value| {
         let url = webhook["url"].as_str().unwrap_or_default();
         query.get("url_contains").is_none_or(|part| url.contains(part))
-            && query.get("active").is_none_or(|wanted| *wanted == webhook["active"].to_string())
+            && query.get("active").is_none_or(|wanted| wanted.parse() == Ok(webhook["active"] == true))
     };
     list::page(all(world).into_iter().filter(wanted).collect(), query)
 }

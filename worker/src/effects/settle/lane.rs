@@ -54,12 +54,11 @@ impl Settled {
     }
 }
 
+/// A reply, what is to be done about it, and the message that it is found to be.
+pub(super) type Decided<'a> = (&'a Reply, Verdict, Option<(&'a Candidate, By)>);
+
 /// What is to be settled of a lane, as far as it was looked at without a lock.
-pub(super) fn verdicts<'a>(
-    known: &'a Known,
-    patience: Duration,
-    now: OffsetDateTime,
-) -> Vec<(&'a Reply, Verdict, Option<(&'a Candidate, By)>)> {
+pub(super) fn verdicts(known: &Known, patience: Duration, now: OffsetDateTime) -> Vec<Decided<'_>> {
     let claims = claims(&known.claimants, &known.candidates);
     let decided = known.replies.iter().map(|reply| {
         let found = claims.iter().find(|(effect, ..)| *effect == reply.id);
