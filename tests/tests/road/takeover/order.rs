@@ -99,7 +99,7 @@ async fn a_pause_by_hand_stays_too() -> Result<()> {
     road.nothing_lost().await?;
     let lane = road.row("SELECT pause_reason, resumed_at IS NOT NULL AS resumed FROM lanes").await?;
     ensure!(lane == json!({ "pause_reason": "by Marta", "resumed": true }), "{lane}");
-    let outcome = road.reply_becomes(&road.asks(1), "discarded").await?;
+    let outcome = road.reply_becomes(&road.asks(1), "discarded").await?.outcome.unwrap_or_default();
     ensure!(outcome.ends_with("UTC: by Marta"), "{outcome}");
     Ok(())
 }
