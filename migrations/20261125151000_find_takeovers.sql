@@ -15,8 +15,6 @@ COMMENT ON COLUMN effects.retried_at IS 'When a person last decided that it be t
 
 -- The conversations of workflows that were handed off.
 CREATE INDEX subjects_conversation_id ON subjects (conversation_id) WHERE conversation_id IS NOT NULL;
--- Which reply a message is.
-CREATE INDEX effects_sent_message_id ON effects (sent_message_id) WHERE sent_message_id IS NOT NULL;
 
 -- Every takeover of a lane after `since`:
 --

@@ -24,6 +24,9 @@ use crate::{
     world::World,
 };
 
+/// How long a connection may be idle, as common proxies have it.
+const IDLE: Duration = Duration::from_secs(75);
+
 /// How often [`Sim::idle`] looks.
 const GLANCE: Duration = Duration::from_millis(5);
 
@@ -49,6 +52,8 @@ impl Sim {
         let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(http::configure))
             .on_connect(http::remember_connection)
             .workers(1)
+            // What stands before Kapso keeps idle connections longer than its clients do.
+            .keep_alive(IDLE)
             .shutdown_timeout(2)
             .disable_signals()
             .listen(listener)?
