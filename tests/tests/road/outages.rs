@@ -91,8 +91,10 @@ async fn an_outcome_outlives_an_outage() -> Result<()> {
     let asked = [road.asks(0)];
     wait::until("the send", PATIENCE, async || road.sim.accepted_sends().len() == 1).await?;
     postgres.stop().await?;
-    wait::until("the outcome to wait", PATIENCE, async || {
-        worker.log().contains("an outcome waits to be recorded")
+    // Judged is not recorded: Postgres is away.
+    wait::until("an outcome", PATIENCE, async || -> Result<bool> {
+        let done = r#"buzon_effects_attempted_total{kind="send_text",outcome="done"}"#;
+        Ok(figure(&worker, done).await? > 0.0)
     })
     .await?;
     postgres.restart().await?;

@@ -25,7 +25,7 @@ async fn how_full_it_is_and_how_old() -> Result<()> {
     stage.figure_becomes("buzon_spool_bytes", on_disk as f64).await?;
     let alarms = || {
         let all = events(&ingest);
-        all.iter().filter(|event| event["message"].as_str().unwrap_or_default().contains("for long")).count()
+        all.iter().filter(|event| event["alarm"] == "spool_old" && event["level"] == "ERROR").count()
     };
     wait::until("the alarm", BACK_DEADLINE, async || alarms() == 1).await?;
     assert!(stage.figure("buzon_spool_oldest_seconds").await? > 1.0);
