@@ -14,7 +14,7 @@ use crate::story::Story;
 use crate::{database, seeds, ways};
 
 /// In each run: some minutes, which is what there is.
-const PERMUTATIONS: u64 = 1_500;
+const PERMUTATIONS: u64 = 1_000;
 
 /// In each run, of what one dialect tells.
 const PERMUTATIONS_OF_ONE: u64 = 100;

@@ -16,7 +16,7 @@ use kapso_sim::dialect::Dialect;
 use storm::{Api, Storm};
 
 /// How many questions unless asked for more.
-const SHORT: usize = 1_500;
+const SHORT: usize = 1_000;
 
 /// How many questions to ask.
 const QUESTIONS: &str = "BUZON_TEST_QUESTIONS";
