@@ -136,7 +136,8 @@ impl Storm {
     async fn becomes_quiet(&self) -> Result<()> {
         wait::until("everything that is owed to have an end", CALM, async || -> Result<bool> {
             let open: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM effects WHERE state = 'pending' OR state = 'unknown' AND kind = 'send_text'",
+                "SELECT count(*) FROM effects WHERE state = 'pending' OR state = 'unknown' AND kind = 'send_text'
+                 AND NOT EXISTS (SELECT FROM effect_doubts WHERE effect_id = id AND given_up_at IS NOT NULL)",
             )
             .fetch_one(self.stage.pool())
             .await?;
