@@ -38,6 +38,8 @@ pub struct SimConfig {
     pub duplicate_rate: f64,
     /// Calls that a key may make each minute; none: no limit. Kapso's plans have 100 to 2000.
     pub rate_limit: Option<u32>,
+    /// Messages on one page of a listing at the most, however many are asked for; none: as many as Kapso's.
+    pub page_at_most: Option<usize>,
     /// Whether a webhook that fails too much is paused, as third parties report.
     pub auto_pause: bool,
     /// How the `v2-batch` dialect gathers messages.
@@ -111,6 +113,7 @@ impl Default for SimConfig {
             seed: 0,
             duplicate_rate: 0.0,
             rate_limit: None,
+            page_at_most: None,
             auto_pause: false,
             buffering: Buffering::default(),
             timeout_floor: Duration::from_secs(3),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::GapError;
 use crate::kapso::{
     Answer, Client, Reply,
-    listing::{Asked, Page},
+    listing::{Asked, Page, is_asked_again},
 };
 
 /// How often one page is asked for.
@@ -107,7 +107,7 @@ fn judge(asked: &Asked<'_>, answer: Answer) -> Judged {
         401 | 403 => Judged::Never(GapError::TokenRefused(why)),
         404 => Judged::Gone,
         429 => Judged::Again(Some(reply.retry_after.unwrap_or(RATE_WINDOW)), why),
-        408 | 409 | 425 | 500.. => Judged::Again(reply.retry_after, why),
+        status if is_asked_again(status) => Judged::Again(reply.retry_after, why),
         _ => Judged::Never(GapError::Refused { what, why }),
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn messages(world: &World, conversation: &str, query: &Query) -> Resu
         .iter()
         .rev()
         .filter(|message| message.conversation.id == conversation && is_listed(world, message));
-    page(of.map(|message| signed_anew(world, shape::v1_message(message, true))).collect(), query)
+    let items = of.map(|message| signed_anew(world, shape::v1_message(message, true))).collect();
+    page(items, &shortened(world, query, "per_page"))
 }
 
 pub(super) fn configs(world: &World, query: &Query) -> Result<Reply, Reply> {
@@ -80,7 +81,16 @@ pub(super) fn proxy_messages(world: &World, number: &str, query: &Query) -> Resu
             ));
         }
     };
-    messages_by_cursor(world, query, of_kapso)
+    messages_by_cursor(world, &shortened(world, query, "limit"), of_kapso)
+}
+
+/// The query with the length of a page that this simulator gives at the most.
+fn shortened(world: &World, query: &Query, name: &str) -> Query {
+    let mut query = query.clone();
+    if let (Some(at_most), Ok(asked)) = (world.config.page_at_most, number(&query, name, 20)) {
+        query.insert(name.to_owned(), asked.min(at_most).to_string());
+    }
+    query
 }
 
 /// Messages in Kapso v2's shape, newest first, by the filters that the query names; without what Kapso adds to Meta's
@@ -103,8 +113,7 @@ pub(super) fn messages_by_cursor(world: &World, query: &Query, of_kapso: bool) -
     };
     let store = world.store();
     let newest_first = store.messages().iter().enumerate().rev().filter(|(_, message)| wanted(message));
-    let listed = newest_first.map(|(at, message)| (at, listed(world, message, of_kapso)));
-    cursors(listed, query)
+    cursors(newest_first, query, |message| listed(world, message, of_kapso))
 }
 
 /// Whether listings show a message by now: one that was sent may come into them late.
@@ -147,16 +156,21 @@ pub(super) fn proxy_conversations(world: &World, number: &str, query: &Query) ->
             && query.get("status").is_none_or(|status| status == it.status())
             && query.get("phone_number").is_none_or(|number| digits(number) == it.contact.number)
     });
-    cursors(newest_first.map(|(at, it)| (at, dialect::v2_conversation(&world.config.line, it))), query)
+    cursors(newest_first, query, |it| dialect::v2_conversation(&world.config.line, it))
 }
 
 /// `{data, paging}`: items newest first, each at a place that never changes, so that a cursor outlives new ones.
-pub(super) fn cursors(items: impl Iterator<Item = (usize, Value)>, query: &Query) -> Result<Reply, Reply> {
+/// Only those of the page are put into words: a busy number has tens of thousands.
+pub(super) fn cursors<T>(
+    items: impl Iterator<Item = (usize, T)>,
+    query: &Query,
+    show: impl Fn(&T) -> Value,
+) -> Result<Reply, Reply> {
     let limit = number(query, "limit", 20)?;
     if limit == 0 || limit > 100 {
         return Err(Reply::kapso(400, "limit must be between 1 and 100"));
     }
-    let all: Vec<(usize, Value)> = items.collect();
+    let all: Vec<(usize, T)> = items.collect();
     let after = cursor(query, "after")?;
     let before = cursor(query, "before")?;
     let start = match (after, before) {
@@ -171,7 +185,7 @@ pub(super) fn cursors(items: impl Iterator<Item = (usize, Value)>, query: &Query
     let shown = all.get(start..end).unwrap_or_default();
     let first = shown.first().filter(|_| start > 0).map(|(at, _)| encode(*at));
     let last = shown.last().filter(|_| end < all.len()).map(|(at, _)| encode(*at));
-    let data: Vec<&Value> = shown.iter().map(|(_, value)| value).collect();
+    let data: Vec<Value> = shown.iter().map(|(_, item)| show(item)).collect();
     Ok(Reply::json(200, json!({ "data": data, "paging": { "cursors": { "before": first, "after": last } } })))
 }
 

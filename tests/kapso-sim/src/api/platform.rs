@@ -159,7 +159,7 @@ pub(super) fn deliveries(world: &World, query: &HashMap<String, String>) -> Resu
             && (!failed || delivery.state == DeliveryState::Failed)
     };
     let newest_first = log.deliveries().iter().enumerate().rev().filter(|(_, delivery)| wanted(delivery));
-    list::cursors(newest_first.map(|(at, delivery)| (at, show_delivery(world, &first, delivery))), query)
+    list::cursors(newest_first, query, |delivery| show_delivery(world, &first, delivery))
 }
 
 pub(super) fn message(world: &World, wamid: &str) -> Result<Reply, Reply> {

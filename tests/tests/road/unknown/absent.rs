@@ -1,10 +1,16 @@
 //! Nothing of it is anywhere: it is sent again, once.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
-use kapso_sim::{Dialect, Fault, Outcome, Reply, SimConfig, Statuses};
+use harness::wait;
+use kapso_sim::{Dialect, Fault, Outcome, Reply, SimConfig, Statuses, Times};
 
 use super::scene::{DEADLINE, LISTED_TWICE, SETTLE, STYLES, Style};
-use crate::scene::{A_WHILE, Road, holds, kapso};
+use crate::scene::{A_WHILE, PATIENCE, Road, holds, kapso};
+
+/// Messages that a listing has beside the one that is looked for and its question.
+const OTHERS: usize = 12;
 
 #[tokio::test]
 async fn what_two_listings_lack_is_sent_again_once() -> Result<()> {
@@ -31,6 +37,43 @@ async fn what_two_listings_lack_is_sent_again_once() -> Result<()> {
         road.one_message_each().await?;
         assert_eq!(road.count("SELECT count(*) FROM effect_doubts").await?, 0);
     }
+    Ok(())
+}
+
+/// A busy number has many pages: some of them fail, and still both listings come to their end.
+#[tokio::test]
+async fn a_long_listing_of_which_pages_fail_comes_to_its_end() -> Result<()> {
+    for style in STYLES {
+        let road = Road::with_short_pages(style).await?;
+        let _programs = road.open().await?;
+        road.sim.fault(Fault::next_list(Outcome::Answer(Reply::cloudflare(503))).times(Times::Chance(0.3)));
+        let lost = road.asks_in_vain(0, Outcome::Cut);
+        road.says_more(OTHERS);
+        road.reply_becomes(&lost, "unknown").await?;
+        let effect = road.reply_becomes(&lost, "done").await?;
+        assert_eq!((effect.attempts, effect.outcome.as_deref()), (2, Some("done")), "{style:?}");
+        assert_eq!(road.sent().len(), 1);
+        let pages = road.count("SELECT count(*) FROM effect_listings WHERE http_status = 200").await?;
+        assert_eq!(pages, 2 * (OTHERS as i64 + 1), "{style:?}");
+        ensure!(road.count("SELECT count(*) FROM effect_listings WHERE http_status = 503").await? > 0);
+    }
+    Ok(())
+}
+
+/// It has more pages than may be asked for in a minute: it goes on in the next one, where it was.
+#[tokio::test]
+async fn a_listing_longer_than_a_minute_allows_goes_on_in_the_next() -> Result<()> {
+    let mut road = Road::with_short_pages(Style::Proxy).await?;
+    // Ten pages a minute.
+    road.stage.set("BUZON_API_CALLS_A_MINUTE", "40");
+    let _programs = road.open().await?;
+    let lost = road.asks_in_vain(0, Outcome::AcceptThenCut);
+    road.says_more(OTHERS);
+    wait::until("ten pages", LISTED_TWICE + PATIENCE, async || road.listings().len() == 10).await?;
+    holds("no more pages", A_WHILE, async || Ok(road.listings().len() == 10)).await?;
+    wait::until("the rest", Duration::from_secs(61) + PATIENCE, async || road.listings().len() > 10).await?;
+    road.went_out(&lost, "a message with its text").await?;
+    assert_eq!((road.sent().len(), road.listings().len()), (1, OTHERS + 2), "each page once");
     Ok(())
 }
 
@@ -76,7 +119,7 @@ async fn what_is_too_old_by_then_stays_unknown_and_says_so() -> Result<()> {
     let _programs = road.open().await?;
     let ids = road.asks_in_vain(0, Outcome::Cut);
     road.reply_becomes(&ids, "unknown").await?;
-    tokio::time::sleep(std::time::Duration::from_secs(8)).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
     let later = road.asks(0);
     road.reply_becomes(&later, "done").await?;
     let reply = road.reply_to(&ids).await?;

@@ -32,7 +32,17 @@ pub(crate) const LISTED_TWICE: Duration = Duration::from_secs(DEADLINE.as_secs()
 impl Road {
     /// A road with this API, where a reply is settled sooner than in production.
     pub(crate) async fn of(style: Style, dialect: Dialect, statuses: Statuses) -> Result<Self> {
-        let mut road = Self::beside(SimConfig { dialect, statuses, ..kapso() }).await?;
+        Self::called_by(style, SimConfig { dialect, statuses, ..kapso() }).await
+    }
+
+    /// A road where nothing but a listing tells of a reply, and a page of it has one message.
+    pub(crate) async fn with_short_pages(style: Style) -> Result<Self> {
+        let (dialect, statuses) = (Dialect::V2, Statuses::NONE);
+        Self::called_by(style, SimConfig { dialect, statuses, page_at_most: Some(1), ..kapso() }).await
+    }
+
+    async fn called_by(style: Style, kapso: SimConfig) -> Result<Self> {
+        let mut road = Self::beside(kapso).await?;
         if style == Style::Proxy {
             road.stage.set("KAPSO_API_BASE_URL", road.sim.meta_proxy_url());
         }
@@ -45,6 +55,13 @@ impl Road {
         let number = number(contact);
         self.sim.fault(Fault::next_send(outcome).about(number.trim_start_matches('+')));
         self.sim.inbound(InboundMessage::text(number, "Necesito ayuda"))
+    }
+
+    /// The first contact writes so many messages more that no rule answers.
+    pub(crate) fn says_more(&self, messages: usize) {
+        for nth in 0..messages {
+            let _named = self.sim.inbound(InboundMessage::text(number(0), format!("Buenas {nth}")));
+        }
     }
 
     /// Waits until the reply to a message is said to have gone out, for a reason with these words.

@@ -1,6 +1,10 @@
 //! Asking Kapso for one page of a listing: within the key's limit, and not while it is held.
 
+use std::time::Duration;
+
+use contract::broker::retry_pauses;
 use sqlx::{PgConnection, PgPool};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -11,7 +15,7 @@ use crate::{
     },
     kapso::{
         Answer, Client,
-        listing::{Asked, Page},
+        listing::{Asked, Page, is_asked_again},
     },
 };
 
@@ -21,6 +25,13 @@ pub(super) const LEASE_SECONDS: f64 = 60.0;
 /// Of the calls that the key has in a minute, listings take a quarter at the most: replies
 /// that nobody doubts go first.
 const SHARE: i64 = 4;
+
+/// How often a page that fails is asked for again. A busy number has hundreds: if the whole listing failed with one
+/// of them, it would never come to its end.
+const AGAIN: usize = 6;
+
+/// How often it is looked whether a call is left. Less than the lease.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +48,9 @@ pub(super) enum AskError {
     /// Kapso did not give it: nothing is proved.
     #[error("{0}")]
     Failed(String),
+    /// The same, and it may if it is asked again.
+    #[error("{0}")]
+    FailedOnce(String),
     /// Postgres refused or went away.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -53,11 +67,33 @@ pub(super) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// One page of what is listed of `of`, asked for once.
+    /// One page of what is listed of `of`. Where that may help it is asked for again, for seconds. Once the listing
+    /// has begun it is also waited for, until `begun_until`, while it is no time to ask.
     ///
     /// # Errors
-    /// [`AskError`].
-    pub(super) async fn page(&self, of: &str, asked: &Asked<'_>) -> Result<Page, AskError> {
+    /// [`AskError`], but never [`AskError::FailedOnce`].
+    pub(super) async fn page(
+        &self,
+        of: &str,
+        asked: &Asked<'_>,
+        begun_until: Option<Instant>,
+    ) -> Result<Page, AskError> {
+        let mut pauses = retry_pauses().take(AGAIN);
+        loop {
+            let pause = match self.ask(of, asked).await {
+                Err(AskError::FailedOnce(why)) => pauses.next().ok_or(AskError::Failed(why))?,
+                Err(AskError::NotNow) if begun_until.is_some_and(|until| Instant::now() < until) => LOOK_EVERY,
+                other => return other,
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(AskError::Stopped),
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn ask(&self, of: &str, asked: &Asked<'_>) -> Result<Page, AskError> {
         let question = self.allowed(of).await?;
         let answer = tokio::select! {
             biased;
@@ -66,7 +102,7 @@ impl Asker<'_> {
         };
         let (page, outcome) = read(asked, &answer);
         self.note(question, &answer, &outcome).await?;
-        page.ok_or(AskError::Failed(outcome))
+        page.map_err(|again| if again { AskError::FailedOnce(outcome) } else { AskError::Failed(outcome) })
     }
 
     /// Commits that a question leaves, if one may; its row.
@@ -75,10 +111,6 @@ impl Asker<'_> {
         let key = api_key::lock(&mut tx, &self.key.id).await?;
         let (now, calls) = api_key::calls_lately(&mut tx).await?;
         let listings = listings_lately(&mut tx).await?;
-        let held = key.allowed(now) == Allowed::Nothing;
-        if held || !may_ask(&key, calls, listings, i64::from(self.key.calls_a_minute.get())) {
-            return Err(AskError::NotNow);
-        }
         let ours = sqlx::query(
             "UPDATE effect_doubts SET asked_until = now() + make_interval(secs => $2) WHERE asked_by = $1",
         )
@@ -88,6 +120,12 @@ impl Asker<'_> {
         .await?;
         if ours.rows_affected() == 0 {
             return Err(AskError::Lost);
+        }
+        let held = key.allowed(now) == Allowed::Nothing;
+        if held || !may_ask(&key, calls, listings, i64::from(self.key.calls_a_minute.get())) {
+            // Whoever waits keeps what it asks about.
+            tx.commit().await?;
+            return Err(AskError::NotNow);
         }
         let question = sqlx::query_scalar("INSERT INTO effect_listings (asked_of) VALUES ($1) RETURNING id")
             .bind(of)
@@ -145,19 +183,20 @@ fn standing(answer: &Answer) -> Standing {
     }
 }
 
-/// The page that an answer is, and what is written down of it.
-fn read(asked: &Asked<'_>, answer: &Answer) -> (Option<Page>, String) {
+/// The page that an answer is, else whether it may be one if it is asked for again; and what is written down of it.
+fn read(asked: &Asked<'_>, answer: &Answer) -> (Result<Page, bool>, String) {
     match answer {
-        Answer::NotAsked(why) | Answer::NotSent(why) | Answer::Lost(why) => (None, why.clone()),
+        Answer::NotAsked(why) => (Err(false), why.clone()),
+        Answer::NotSent(why) | Answer::Lost(why) => (Err(true), why.clone()),
         Answer::Reply(reply) if (200..300).contains(&reply.status) => match asked.read(reply) {
             Some(page) => {
                 let items = page.items.len();
-                (Some(page), format!("{items} items"))
+                (Ok(page), format!("{items} items"))
             }
-            None => (None, "the answer is no page of a listing".to_owned()),
+            None => (Err(true), "the answer is no page of a listing".to_owned()),
         },
         // A number or a conversation that is not there proves nothing of what was in it.
-        Answer::Reply(reply) => (None, reply.summary()),
+        Answer::Reply(reply) => (Err(is_asked_again(reply.status)), reply.summary()),
     }
 }
 
@@ -184,17 +223,19 @@ mod tests {
     fn only_a_whole_page_proves_anything() {
         let read = |status, body: &str| {
             let answer = Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() });
-            read(&Asked::MessagesOf("c", 1), &answer).0.is_some()
+            read(&Asked::MessagesOf("c", 1), &answer).0
         };
-        assert!(read(200, r#"{"data":[]}"#));
-        for (status, body) in [
-            (200, ""),
-            (200, "<html>"),
-            (200, r#"{"data":{}}"#),
-            (404, r#"{"data":[]}"#),
-            (503, r#"{"data":[]}"#),
+        assert!(read(200, r#"{"data":[]}"#).is_ok());
+        for (status, body, again) in [
+            (200, "", true),
+            (200, "<html>", true),
+            (200, r#"{"data":{}}"#, true),
+            (401, r#"{"data":[]}"#, false),
+            (404, r#"{"data":[]}"#, false),
+            (429, r#"{"data":[]}"#, true),
+            (503, r#"{"data":[]}"#, true),
         ] {
-            assert!(!read(status, body), "{status} {body}");
+            assert_eq!(read(status, body).err(), Some(again), "{status} {body}");
         }
     }
 }

@@ -7,11 +7,12 @@ use std::{collections::BTreeSet, time::Duration};
 use contract::envelope::Envelope;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::{
     ask::{AskError, Asker},
     claim::same_text,
-    decide::pause_after,
+    decide::{HORIZON, pause_after},
     due::{Due, Group, note_absent, put_off},
 };
 use crate::{
@@ -66,7 +67,7 @@ pub(super) async fn ask(
             note_absent(asker, group, patience).await?;
             Ok(Listing::Whole(stored))
         }
-        Err(AskError::Failed(why)) => {
+        Err(AskError::Failed(why) | AskError::FailedOnce(why)) => {
             tracing::warn!(effects = group.due.len(), why, "a listing proves nothing about replies in doubt");
             for due in &group.due {
                 put_off(asker, due, pause_after(due.failures + 1), 1).await?;
@@ -87,19 +88,21 @@ pub(super) async fn ask(
 async fn read(asker: &Asker<'_>, group: &Group) -> Result<Vec<Listed>, AskError> {
     let window = Window { since: group.since, until: group.asked_at + AHEAD };
     let mut found = Vec::new();
+    // The first page is not waited for; a later one is, for as long as the replies are not given up.
+    let (until, mut begun_until) = (Instant::now() + HORIZON, None);
     let endless = |error: crate::gaps::GapError| AskError::Failed(error.to_string());
     match asker.client.style() {
         ApiStyle::MetaProxy => {
             let mut pages = OfNumber::new(&group.asked_of, window);
             while let Some(asked) = pages.next() {
-                let page = asker.page(&group.asked_of, &asked).await?;
+                let page = asker.page(&group.asked_of, &asked, begun_until.replace(until)).await?;
                 group.sift(pages.take(page).map_err(endless)?, window, &mut found)?;
             }
         }
         ApiStyle::Conversation => {
             let mut pages = OfConversation::new(&group.asked_of, window.since, group.beside());
             while let Some(asked) = pages.next() {
-                let page = asker.page(&group.asked_of, &asked).await?;
+                let page = asker.page(&group.asked_of, &asked, begun_until.replace(until)).await?;
                 let times = group.sift(pages.take(page).map_err(endless)?, window, &mut found)?;
                 pages.written(&times);
             }

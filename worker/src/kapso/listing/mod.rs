@@ -17,6 +17,11 @@ pub const PAGE: usize = 100;
 /// A page of a hundred messages takes longer than a send does.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Whether a listing that was refused like this may be given if it is asked for again.
+pub(crate) const fn is_asked_again(status: u16) -> bool {
+    matches!(status, 408 | 409 | 425 | 429 | 500..)
+}
+
 /// One page of one listing.
 #[derive(Clone, Debug)]
 pub enum Asked<'a> {
