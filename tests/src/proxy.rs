@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -86,7 +86,7 @@ impl Proxy {
     /// When somebody has taken the port.
     pub async fn accept(&self) -> Result<()> {
         self.refuse().await;
-        let listener = TcpListener::bind(self.addr).await.context("can't listen for the proxy")?;
+        let listener = ports::listen(self.addr).await?;
         let (target, flowing, connections) =
             (self.target, self.flowing.subscribe(), Arc::clone(&self.connections));
         lock(&self.listener).spawn(async move {

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use harness::ports;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 /// How long a slow one takes: several looks of the workers, and less than they wait.
@@ -33,7 +34,7 @@ impl Receiver {
     }
 
     pub(crate) async fn at(addr: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(addr).await?;
+        let listener = ports::listen(addr).await?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             told: Mutex::default(),

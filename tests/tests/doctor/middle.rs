@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
-use harness::ports;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -29,8 +28,8 @@ pub(crate) struct Middle {
 
 impl Middle {
     pub(crate) async fn before(ingest: SocketAddr, habit: Habit) -> Result<Self> {
-        let addr = ports::loopback(ports::free()?);
-        let listener = TcpListener::bind(addr).await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addr = listener.local_addr()?;
         let serving = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(async move { serve(client, ingest, habit).await.ok() });
