@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     settings::{Settings, SettingsError},
-    topology::{self, Inspected, Mismatch},
+    topology::{self, Inspected, Mismatch, Tap},
     transport::Attempt,
 };
 
@@ -80,6 +80,15 @@ impl Broker {
         let (connection, inspected) = self.connect_and(topology::inspect).await?;
         connection.close(200, "seen".into()).await?;
         Ok(inspected)
+    }
+
+    /// Connects and sees from now on what no queue takes. Nothing that is there is changed.
+    ///
+    /// # Errors
+    /// [`BrokerError`], also where there is no exchange for that yet.
+    pub async fn tap(&self) -> Result<Tap, BrokerError> {
+        let (connection, queue) = self.connect_and(async |it, _| topology::tap::queue(it).await).await?;
+        Ok(Tap::new(connection, queue))
     }
 
     /// Where it is: host and port.

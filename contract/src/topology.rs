@@ -13,10 +13,12 @@
 //! RabbitMQ 3.10 and 4.x; they can't be changed on a queue that exists.
 
 mod inspection;
+pub(crate) mod tap;
 
 use std::fmt;
 
 pub use inspection::{Found, Inspected, Waiting, inspect};
+pub use tap::Tap;
 
 use lapin::{
     Channel, Connection, ErrorKind, ExchangeKind,

@@ -18,7 +18,7 @@ use ingest::{serve, settings, sign};
 /// It is configured by environment variables (or a file `.env` beside it); see `.env.example`. Something is wrong?
 /// `worker doctor` says what.
 #[derive(Parser)]
-#[command(name = "ingest", version)]
+#[command(name = "ingest", version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -44,6 +44,10 @@ enum Command {
         shell: Shell,
     },
 }
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or stopped as asked; 1 it failed, or is not ready; 2 the command line is wrong; 64 a setting is;
+78 a queue or an exchange in RabbitMQ is not ours; 143 a second signal ended it at once.";
 
 const SIGN_EXAMPLE: &str = "Example:
   curl http://127.0.0.1:8000/api/whatsapp/webhook -H \"$(ingest sign < body.json)\" \\

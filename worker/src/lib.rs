@@ -15,6 +15,7 @@ pub mod event;
 pub mod fault;
 mod figures;
 pub mod gaps;
+pub mod ingest_url;
 pub mod kapso;
 #[cfg(debug_assertions)]
 mod killer;

@@ -17,7 +17,7 @@ use worker::{run, settings, tools};
 /// It is configured by environment variables (or a file `.env` beside it); see `.env.example`. Something is wrong?
 /// `worker doctor` says what.
 #[derive(Parser)]
-#[command(name = "worker", version)]
+#[command(name = "worker", version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -28,6 +28,9 @@ enum Command {
     /// Consume webhooks and perform effects (the default)
     Run,
     /// Bring the database to this worker's schema, and exit
+    ///
+    /// Migrations only add: workers of the version before go on beside it. Running it again, or on a newer schema,
+    /// changes nothing.
     Migrate,
     /// See and settle what could not be projected
     #[command(subcommand)]
@@ -65,6 +68,11 @@ enum Command {
         shell: Shell,
     },
 }
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or stopped as asked; 1 it failed, or is not ready; 2 the command line is wrong; 64 a setting is;
+78 a queue or an exchange in RabbitMQ is not ours; 130 interrupted, and it says how to go on; 143 a second signal
+ended it at once.";
 
 const DOCTOR_HELP: &str = "\
 It changes nothing. Its test event is archived, of the kind `test.doctor`, and is projected into nothing.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::{
+    PgConnection, PgPool,
+    migrate::{MigrateError, Migrator},
+};
 use tokio::time::sleep;
 
 use crate::outage::Met;
@@ -20,11 +23,13 @@ pub enum NotReady {
     #[error("the database: {0}")]
     Away(#[from] sqlx::Error),
     /// Migrations are missing.
-    #[error("the database has schema {found}, and this worker needs {needed}: run `worker migrate`")]
+    #[error(
+        "the database lacks {missing} of the migrations of this worker, up to {needed}: run `worker migrate`"
+    )]
     Older {
-        /// The last migration that it has.
-        found: i64,
-        /// The last one that this worker knows.
+        /// How many are missing.
+        missing: usize,
+        /// The last of them.
         needed: i64,
     },
 }
@@ -45,15 +50,35 @@ pub async fn ready(pool: &PgPool, met: &mut Met) {
 /// # Errors
 /// What is not so.
 pub async fn look(pool: &PgPool) -> Result<(), NotReady> {
-    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
     let exists: bool =
         sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
-    let found: i64 = if exists {
-        sqlx::query_scalar("SELECT COALESCE(max(version), 0) FROM _sqlx_migrations WHERE success")
-            .fetch_one(pool)
-            .await?
+    let applied: Vec<i64> = if exists {
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool).await?
     } else {
-        0
+        Vec::new()
     };
-    if found < needed { Err(NotReady::Older { found, needed }) } else { Ok(()) }
+    // Each of them: a version may bring one that is older than the last of the version before.
+    let missing = MIGRATIONS.iter().map(|migration| migration.version).filter(|it| !applied.contains(it));
+    let missing: Vec<i64> = missing.collect();
+    match missing.last() {
+        Some(&needed) => Err(NotReady::Older { missing: missing.len(), needed }),
+        None => Ok(()),
+    }
+}
+
+/// Applies the migrations that are missing, and gives the version of the newest that is there. That may
+/// be one that this worker does not know: a newer version has migrated, and this one works beside it.
+///
+/// # Errors
+/// When the database fails, or an applied migration is not the one of this name here.
+pub async fn migrate(connection: &mut PgConnection) -> Result<i64, MigrateError> {
+    let mut migrations = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
+    migrations.set_ignore_missing(true).run(&mut *connection).await?;
+    Ok(sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await?)
+}
+
+/// The last migration that this worker knows.
+#[must_use]
+pub fn newest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }

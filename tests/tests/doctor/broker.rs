@@ -60,6 +60,37 @@ async fn a_queue_that_is_gone_stays_gone() -> Result<()> {
     Ok(())
 }
 
+/// AMQP has no question for a binding; what goes round by the alternate exchange tells of it. Nothing of the look
+/// stays, and what is looked at gets to its end all the same.
+#[tokio::test]
+async fn a_queue_that_is_not_bound_is_told_by_the_way_of_the_test_event() -> Result<()> {
+    let scene = Scene::new().await?;
+    let _programs = scene.open().await?;
+    let bound = scene.doctor(&["--only", "road"]).await?;
+    anyhow::ensure!(bound.findings().all(|it| it["about"] != "routing"), "{bound:?}");
+    let connection =
+        Connection::connect(scene.stage.setting("AMQP_URL"), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let (queue, none) = ("buzon.events", FieldTable::default());
+    channel.queue_unbind(queue.into(), queue.into(), "#".into(), none).await?;
+    for _ in 0..2 {
+        let told = scene.doctor(&["--only", "broker,road"]).await?;
+        told.has(
+            "remark",
+            "road",
+            "routing",
+            &["`buzon.events` is not bound", "`buzon.unrouted`", "restart a worker"],
+        )?
+        .clears("road", "postgres")?
+        .clears("broker", "topology")?;
+    }
+    let mut worker = scene.stage.worker().await?;
+    let told = scene.doctor(&["--only", "road"]).await?;
+    anyhow::ensure!(told.findings().all(|it| it["about"] != "routing"), "{told:?}");
+    worker.kill();
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_worker_that_does_not_run_is_missed_by_queue_and_by_event() -> Result<()> {
     let scene = Scene::new().await?;

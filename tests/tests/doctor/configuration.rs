@@ -40,6 +40,23 @@ async fn what_can_not_be_read_is_named_and_the_rest_is_looked_at() -> Result<()>
     Ok(())
 }
 
+/// How long the platform waits before it kills, no program can ask: what is assumed is said.
+#[tokio::test]
+async fn a_stop_is_compared_with_the_platforms_grace() -> Result<()> {
+    let told_of = async |stop, grace| {
+        told(&[("BUZON_SHUTDOWN_DEADLINE_MS", stop), ("BUZON_STOP_GRACE_SECONDS", grace)]).await
+    };
+    told_of("40000", "").await?.has(
+        "remark",
+        "configuration",
+        "time-outs",
+        &["kills after 30s (assumed)"],
+    )?;
+    told_of("40000", "60").await?.has("fine", "configuration", "time-outs", &["stop 40s of 60s\""])?;
+    told_of("20000", "10").await?.has("remark", "configuration", "time-outs", &["kills after 10s,"])?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn plain_addresses_beyond_this_machine_are_remarked_on() -> Result<()> {
     let told = told(&[

@@ -78,7 +78,7 @@ async fn a_person_reads_it() -> Result<()> {
       ✓ secret       KAPSO_WEBHOOK_SECRET is set
       ✓ token        KAPSO_API_TOKEN is set
       ✓ connections  nothing leaves this machine unencrypted that need not
-      ✓ time-outs    they fit: body Ns, call Ns, stop Ns
+      ✓ time-outs    they fit: body Ns, call Ns, stop Ns of Ns (assumed)
       ✓ sizes        they fit: prefetch N, window N, pool N
 
     broker
@@ -129,7 +129,7 @@ async fn where_nothing_is_well_it_says_that_too() -> Result<()> {
                      → copy it from the webhook in Kapso, character for character; in .env: KAPSO_WEBHOOK_SECRET='…'
       ✓ token        KAPSO_API_TOKEN is set
       ✓ connections  nothing leaves this machine unencrypted that need not
-      ✓ time-outs    they fit: body Ns, call Ns, stop Ns
+      ✓ time-outs    they fit: body Ns, call Ns, stop Ns of Ns (assumed)
       ✓ sizes        they fit: prefetch N, window N, pool N
 
     broker

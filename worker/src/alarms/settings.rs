@@ -10,7 +10,8 @@ use contract::{
 use reqwest::Url;
 
 use crate::{
-    kapso::platform::{PublicUrl, platform_url},
+    ingest_url::IngestUrl,
+    kapso::platform::platform_url,
     settings::{Api, Switch, webhook_secrets},
 };
 
@@ -46,7 +47,7 @@ pub struct AlarmSettings {
     /// Our number, beside those that we have seen.
     pub(super) phone_number_id: Option<String>,
     /// Where Kapso finds us.
-    pub(super) public: Option<PublicUrl>,
+    pub(super) public: Option<IngestUrl>,
     /// What we take as signed.
     pub(super) secrets: Vec<Secret>,
 }
@@ -81,7 +82,7 @@ impl AlarmSettings {
             platform: is_said.then_some(platform_url(settings)?),
             api,
             phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
-            public: PublicUrl::read(settings)?,
+            public: IngestUrl::public(settings)?,
             secrets: webhook_secrets(settings)?,
         })
     }

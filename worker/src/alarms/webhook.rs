@@ -38,7 +38,7 @@ pub(super) async fn look(
     if ours.is_empty() {
         return Ok(None);
     }
-    let url = settings.public.as_ref().map(crate::kapso::platform::PublicUrl::webhook_url);
+    let url = settings.public.as_ref().map(|public| public.door().to_string());
     let wanted = Wanted { url: url.as_deref(), secrets: &settings.secrets };
     let mut findings = Vec::new();
     for number in &ours {

@@ -7,7 +7,6 @@ pub mod dead_letters;
 pub mod doctor;
 pub mod effects;
 pub mod migrate;
-pub mod places;
 pub mod post;
 pub mod replay;
 pub mod screen;

@@ -29,7 +29,7 @@ use super::Client;
 pub use delivery::{Delivery, DeliveryQuery};
 pub use error::PlatformError;
 pub use number::{Check, NumberHealth, PhoneNumber};
-pub use settings::{PublicUrl, WEBHOOK_PATH, platform_url};
+pub use settings::platform_url;
 pub use webhook::{Webhook, WebhookChange};
 
 /// A client of the platform API.

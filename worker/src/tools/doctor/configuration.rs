@@ -11,17 +11,18 @@ use reqwest::Url;
 
 use super::{check::Scope, guide, report::Finding, values::oddity};
 use crate::{
+    ingest_url::{IngestUrl, is_here, is_local},
     kapso::REQUEST_TIMEOUT,
     settings::RunSettings,
-    tools::places::{self, is_local},
 };
 
 /// How long Kapso waits for an answer. Source: Kapso's documentation, "Webhooks".
 const KAPSO_WAITS: Duration = Duration::from_secs(10);
 /// How long ingest takes for an answer once it has the body, at the most (`ingest/src/keep`).
 const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
-/// How long container platforms, and our compose file, wait before they kill.
-const STOP_GRACE: Duration = Duration::from_secs(30);
+/// How long the platform waits before it kills, unless `BUZON_STOP_GRACE_SECONDS` says otherwise: Kubernetes' default,
+/// and that of our compose file. No program can ask for it.
+const STOP_GRACE_SECONDS: u64 = 30;
 /// What a stop of ingest needs for itself: an answer under way, and the goodbye to its broker.
 const STOP_NEEDS: Duration = Duration::from_secs(6);
 
@@ -63,7 +64,7 @@ fn numbers_of_ingest(settings: &Settings) -> Result<(), SettingsError> {
     ] {
         settings.parsed::<u64>(name, 0, "a number")?;
     }
-    places::door(settings).and_then(|_| places::figures(settings)).map(drop)
+    IngestUrl::near(settings).and_then(|_| IngestUrl::of_figures(settings)).map(drop)
 }
 
 /// Told by `settings` already: this only says what could not be looked at.
@@ -134,7 +135,7 @@ fn connections(settings: &Settings) -> Finding {
         .into_iter()
         .filter(|name| {
             let url = settings.text(name).and_then(|text| Url::parse(text.trim()).ok());
-            url.is_some_and(|url| url.scheme() == "http" && !places::is_here(&url))
+            url.is_some_and(|url| url.scheme() == "http" && !is_here(&url))
         })
         .collect();
     if let Ok(broker) = Broker::from_settings(settings, "buzon-doctor")
@@ -161,6 +162,9 @@ fn timeouts(settings: &Settings) -> Result<Finding, SettingsError> {
     };
     let body = milliseconds("BUZON_BODY_DEADLINE_MS", 5_000)?;
     let stop = milliseconds("BUZON_SHUTDOWN_DEADLINE_MS", 20_000)?;
+    let grace = settings.parsed("BUZON_STOP_GRACE_SECONDS", STOP_GRACE_SECONDS, "a number of seconds")?;
+    let grace = Duration::from_secs(grace);
+    let assumed = if settings.text("BUZON_STOP_GRACE_SECONDS").is_none() { " (assumed)" } else { "" };
     let needed = REQUEST_TIMEOUT.max(STOP_NEEDS);
     Ok(if body + ANSWER_WITHIN > KAPSO_WAITS {
         Finding::remark(
@@ -168,11 +172,12 @@ fn timeouts(settings: &Settings) -> Result<Finding, SettingsError> {
             format!("a body may take {body:?} and its answer 2.5 s: Kapso gives up after 10 s"),
             "set BUZON_BODY_DEADLINE_MS to 7500 or less",
         )
-    } else if stop >= STOP_GRACE {
+    } else if stop >= grace {
         Finding::remark(
             ABOUT,
-            format!("stopping may take {stop:?}, and most platforms kill after 30 s"),
-            "set BUZON_SHUTDOWN_DEADLINE_MS below the platform's grace, or raise that (compose: stop_grace_period)",
+            format!("stopping may take {stop:?}, and the platform kills after {grace:?}{assumed}"),
+            "set BUZON_SHUTDOWN_DEADLINE_MS below the platform's grace, or raise that (compose: stop_grace_period) and \
+             say so in BUZON_STOP_GRACE_SECONDS",
         )
     } else if stop <= needed {
         Finding::remark(
@@ -183,7 +188,8 @@ fn timeouts(settings: &Settings) -> Result<Finding, SettingsError> {
             format!("set BUZON_SHUTDOWN_DEADLINE_MS above {}", needed.as_millis()),
         )
     } else {
-        Finding::fine(ABOUT, format!("they fit: body {body:?}, call {REQUEST_TIMEOUT:?}, stop {stop:?}"))
+        let stop = format!("stop {stop:?} of {grace:?}{assumed}");
+        Finding::fine(ABOUT, format!("they fit: body {body:?}, call {REQUEST_TIMEOUT:?}, {stop}"))
     })
 }
 

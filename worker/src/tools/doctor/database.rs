@@ -8,12 +8,10 @@ use time::OffsetDateTime;
 
 use super::{check::Scope, guide, report::Finding, road};
 use crate::{
+    ingest_url::is_local,
     schema::MIGRATIONS,
     settings,
-    tools::{
-        places::is_local,
-        screen::{self, count},
-    },
+    tools::screen::{self, count},
 };
 
 /// How long a connection may take.

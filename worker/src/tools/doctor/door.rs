@@ -6,7 +6,10 @@ use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
 use super::{check::Scope, figures::Figures, guide, report::Finding};
-use crate::tools::{places, post, screen};
+use crate::{
+    ingest_url::IngestUrl,
+    tools::{post, screen},
+};
 
 /// A spool fuller than this is near its end.
 const NEARLY_FULL: f64 = 0.8;
@@ -19,8 +22,9 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
     let malformed = |error: contract::settings::SettingsError| {
         vec![Finding::wrong("ready", format!("{} {}", error.variable, error.problem), error.remedy)]
     };
-    let (readiness, figures) = match (places::readiness(&scope.settings), places::figures(&scope.settings)) {
-        (Ok(readiness), Ok(figures)) => (readiness, figures),
+    let places = (IngestUrl::near(&scope.settings), IngestUrl::of_figures(&scope.settings));
+    let (readiness, figures) = match places {
+        (Ok(near), Ok(figures)) => (near.below("/readyz"), figures.below("/metrics")),
         (Err(error), _) | (_, Err(error)) => return malformed(error),
     };
     let mut findings = vec![ready(&scope.http, readiness).await];

@@ -20,10 +20,10 @@ use self::{
     told::{Kind, Told},
 };
 use super::{
-    places,
     post::{self, Headers, Sent},
     screen,
 };
+use crate::ingest_url::IngestUrl;
 
 /// What is asked for on the command line.
 #[derive(Args, Clone, Debug)]
@@ -87,14 +87,15 @@ impl SendTest {
             return Ok(Err(no_such(&arguments)));
         }
         let url = match &arguments.url {
-            Some(url) => places::door_at("--url", url)?,
-            None => places::door(settings)?,
+            Some(url) => IngestUrl::given("--url", url)?,
+            None => IngestUrl::near(settings)?,
         };
         let told = told(&arguments, settings);
         let Webhook { kind, mut headers, body } = arguments.dialect.tell(&told);
         let body = body.to_string();
         headers.extend(signed(arguments.dialect, settings, body.as_bytes())?);
         let webhook_id = WebhookId::of(&kind::Kind::new(&kind), body.as_bytes());
+        let url = url.door();
         Ok(Ok(Self { url, told, webhook_id, headers, body, dry_run: arguments.dry_run }))
     }
 

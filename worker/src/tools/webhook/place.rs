@@ -4,7 +4,8 @@ use contract::settings::{Secret, Settings, SettingsError};
 
 use super::Which;
 use crate::{
-    kapso::platform::{Platform, PublicUrl, Webhook, platform_url},
+    ingest_url::IngestUrl,
+    kapso::platform::{Platform, Webhook, platform_url},
     settings::{token, webhook_secrets},
     webhooks::{self, Wanted},
 };
@@ -12,7 +13,7 @@ use crate::{
 /// What the settings say.
 pub(super) struct Place {
     pub(super) platform: Platform,
-    pub(super) public: Option<PublicUrl>,
+    pub(super) public: Option<IngestUrl>,
     url: Option<String>,
     secrets: Vec<Secret>,
     number: Option<String>,
@@ -25,10 +26,10 @@ impl Place {
         let token = token(settings)?.ok_or_else(|| SettingsError::new(TOKEN, "is not set", REMEDY))?;
         let platform = Platform::new(platform_url(settings)?, &token)
             .map_err(|_| SettingsError::new(TOKEN, "can't be used", REMEDY))?;
-        let public = PublicUrl::read(settings)?;
+        let public = IngestUrl::public(settings)?;
         Ok(Self {
             platform,
-            url: public.as_ref().map(PublicUrl::webhook_url),
+            url: public.as_ref().map(|public| public.door().to_string()),
             public,
             secrets: webhook_secrets(settings)?,
             number: settings.text("KAPSO_PHONE_NUMBER_ID"),

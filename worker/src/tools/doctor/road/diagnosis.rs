@@ -3,10 +3,12 @@
 use reqwest::Url;
 
 use super::super::{guide, report::Finding};
-use crate::tools::{
-    places,
-    post::{Answered, Failure, Sent},
-    screen,
+use crate::{
+    ingest_url::is_here,
+    tools::{
+        post::{Answered, Failure, Sent},
+        screen,
+    },
 };
 
 /// What was tried.
@@ -170,7 +172,7 @@ fn invalid(tried: &Tried<'_>) -> Finding {
         )
         .named(guide::INVALID);
     }
-    let elsewhere = if places::is_here(url) { "" } else { " (or another ingest than this one is behind it)" };
+    let elsewhere = if is_here(url) { "" } else { " (or another ingest than this one is behind it)" };
     Finding::wrong(
         ABOUT,
         format!("ingest at {url} has another secret than KAPSO_WEBHOOK_SECRET here{elsewhere}"),

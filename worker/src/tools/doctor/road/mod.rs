@@ -6,6 +6,7 @@
 mod diagnosis;
 mod follow;
 mod probe;
+mod routing;
 
 use contract::settings::{Environment, SettingsError};
 use reqwest::Url;
@@ -15,9 +16,9 @@ use self::{
     probe::Signer,
 };
 use super::{check::Scope, report::Finding};
-use crate::tools::{
-    places,
-    post::{Sent, post},
+use crate::{
+    ingest_url::IngestUrl,
+    tools::post::{Sent, post},
 };
 
 pub(super) use probe::KIND;
@@ -42,7 +43,7 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
 async fn walked(scope: &Scope) -> Result<Vec<Finding>, SettingsError> {
     let settings = &scope.settings;
     let signer = Signer::read(settings, Environment::read(settings)?)?;
-    let near = places::door(settings)?;
+    let near = IngestUrl::near(settings)?.door();
     let public = public(scope)?;
     let mut findings = Vec::new();
     if public.is_none() && !scope.offline {
@@ -55,12 +56,14 @@ async fn walked(scope: &Scope) -> Result<Vec<Finding>, SettingsError> {
     let target = public.unwrap_or_else(|| Target { url: near.clone(), called: "ingest's own address" });
 
     let event = probe::event();
+    let tap = routing::tap(settings).await;
     let headers = signer.headers(&event);
     let sent = post(&scope.http, target.url.clone(), &headers, &event).await;
     let taken = |sent: &Sent| matches!(sent, Sent::Answered(answered) if answered.is_taken());
     if taken(&sent) {
         findings.push(Finding::fine("answer", format!("{} took a signed test event", target.called)));
         findings.push(follow::into_postgres(settings, &event).await);
+        findings.extend(routing::look(tap, &event).await);
         return Ok(findings);
     }
     // Why not? The same by ingest's own address, and one that no rewriting changes, tell.
@@ -77,16 +80,16 @@ async fn walked(scope: &Scope) -> Result<Vec<Finding>, SettingsError> {
     findings.push(diagnose(&Tried { url: &target.url, sent, unchangeable, by_near }));
     if near_took_it {
         findings.push(follow::into_postgres(settings, &event).await);
+        findings.extend(routing::look(tap, &event).await);
     }
     Ok(findings)
 }
 
 fn public(scope: &Scope) -> Result<Option<Target>, SettingsError> {
-    let (variable, text) = match &scope.url {
-        _ if scope.offline => return Ok(None),
-        Some(url) => ("--url", Some(url.clone())),
-        None => ("BUZON_PUBLIC_URL", scope.settings.text("BUZON_PUBLIC_URL")),
+    let public = match &scope.url {
+        _ if scope.offline => None,
+        Some(url) => Some(IngestUrl::given("--url", url)?),
+        None => IngestUrl::public(&scope.settings)?,
     };
-    let url = text.map(|text| places::door_at(variable, &text)).transpose()?;
-    Ok(url.map(|url| Target { url, called: "the public address" }))
+    Ok(public.map(|public| Target { url: public.door(), called: "the public address" }))
 }

@@ -11,7 +11,8 @@ use contract::{
 use self::registered::Expected;
 use super::{check::Scope, report::Finding};
 use crate::{
-    kapso::platform::{Platform, PlatformError, PublicUrl, Webhook, platform_url},
+    ingest_url::IngestUrl,
+    kapso::platform::{Platform, PlatformError, Webhook, platform_url},
     tools::screen,
 };
 
@@ -28,9 +29,9 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
 async fn asked(settings: &Settings) -> Result<Vec<Finding>, Box<Finding>> {
     let platform = platform(settings)?;
     let found = of_our_numbers(&platform, settings).await.map_err(unanswered)?;
-    let public = PublicUrl::read(settings).map_err(malformed)?;
+    let public = IngestUrl::public(settings).map_err(malformed)?;
     let secrets = secrets::webhook(settings).map_err(malformed)?;
-    let url = public.as_ref().map(PublicUrl::webhook_url);
+    let url = public.as_ref().map(|public| public.door().to_string());
     let expected = Expected { url: url.as_deref(), secrets: &secrets };
     let (mut findings, ours) = registered::judge(&found, &expected);
     if let Some(ours) = ours {
