@@ -9,7 +9,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test chaos replies fuzz bench bench-long lint fmt
+.PHONY: help run test chaos replies fuzz bench bench-long count lint fmt
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ bench-long: ## The same for hours: long runs, growth, an hour of endurance
 
 BENCH = cargo build --release $(LOCKED) -p ingest -p worker -p load --bins \
 	&& exec $(or $(CARGO_TARGET_DIR),target)/release/buzon-load bench $(if $(ONLY),--only $(ONLY))
+
+count: ## Count the instructions of the hot pure parts; fails if one takes more than tests/load/instructions.json says
+	@cargo build --release $(LOCKED) -p ingest -p worker -p load --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/buzon-load count $(if $(ACCEPT),--accept)
 
 lint: ## Check formatting and lints, warnings denied
 	@$(call timed,fmt,cargo fmt --all --check)

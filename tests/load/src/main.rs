@@ -14,6 +14,7 @@ use harness::process::leftovers;
 use harness::servers::{packages, reachable_home};
 use harness::{product, scratch};
 use load::chart;
+use load::count::{self, Case};
 use load::figures::{Figures, Run};
 use load::part::Part;
 use load::place::Servers;
@@ -43,6 +44,8 @@ enum Command {
     Send(by_hand::Send),
     /// Look for the webhooks that `send` has sent
     Verify(by_hand::Verify),
+    /// Count the instructions of the hot pure parts, and fail if one takes more than was accepted
+    Count(Count),
     /// Play a part of the bench (a process of its own)
     #[command(hide = true)]
     Part {
@@ -67,8 +70,24 @@ struct Options {
     dialect: Dialect,
 }
 
+#[derive(clap::Args)]
+struct Count {
+    /// Accept what is counted
+    #[arg(long)]
+    accept: bool,
+    /// Play a case (a process of its own)
+    #[arg(long, hide = true)]
+    play: Option<Case>,
+    #[arg(long, hide = true, default_value_t = 1)]
+    times: u64,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Count(Count { play: Some(case), times, .. }) => case.play(times),
+        Command::Count(Count { accept, .. }) => {
+            count::run(accept).map(|told| told.iter().for_each(|line| println!("{line}")))
+        }
         Command::Part { part } => in_runtime(serde_json::from_str::<Part>(&part).map(Part::play)),
         Command::Bench(options) => in_runtime(anyhow::Ok(bench(options))),
         Command::Send(send) => in_runtime(anyhow::Ok(send.run())),

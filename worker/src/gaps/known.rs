@@ -14,7 +14,7 @@ const LOOKALIKE_SECONDS: f64 = 180.0;
 pub(super) enum Standing {
     /// We have it, and know as much.
     Known,
-    /// We have it, and it got further than we know.
+    /// We have it, and it got further than we know, or we do not know what it says.
     Behind,
     /// No event told us of it.
     Missing,
@@ -47,12 +47,12 @@ pub(crate) async fn not_known(pool: &PgPool, listed: Vec<Listed>) -> sqlx::Resul
 /// silence after it: then it has a time.
 async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>> {
     const SELECT: &str = "SELECT place, bool_or(sent_at IS NOT NULL), bool_or(delivered_at IS NOT NULL),
-                bool_or(read_at IS NOT NULL), bool_or(failed_at IS NOT NULL)
+                bool_or(read_at IS NOT NULL), bool_or(failed_at IS NOT NULL), bool_or(body IS NOT NULL)
          FROM UNNEST($1::bigint[], $2::text[]) AS asked (place, name)
          LEFT JOIN message_aliases ON alias = name
          JOIN messages ON messages.id = COALESCE(message_aliases.id, name)
          GROUP BY place HAVING bool_or(occurred_at IS NOT NULL)";
-    type Row = (i64, bool, bool, bool, bool);
+    type Row = (i64, bool, bool, bool, bool, bool);
     let named = listed
         .iter()
         .zip(0_i64..)
@@ -60,11 +60,13 @@ async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>
     let (places, names): (Vec<i64>, Vec<&str>) = named.unzip();
     let rows: Vec<Row> = sqlx::query_as(SELECT).bind(places).bind(names).fetch_all(pool).await?;
     let mut standings = vec![Standing::Missing; listed.len()];
-    for (place, sent, delivered, read, failed) in rows {
+    for (place, sent, delivered, read, failed, has_text) in rows {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let ours = Got { sent, delivered, read, failed };
         if let (Some(standing), Some(item)) = (standings.get_mut(place), listed.get(place)) {
-            *standing = if ours.covers(item.got) { Standing::Known } else { Standing::Behind };
+            // The guide's webhooks about messages of ours do not say what they say.
+            let as_much = ours.covers(item.got) && (has_text || !item.is_text());
+            *standing = if as_much { Standing::Known } else { Standing::Behind };
         }
     }
     Ok(standings)

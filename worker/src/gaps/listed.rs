@@ -109,6 +109,11 @@ impl Got {
 }
 
 impl Listed {
+    /// Whether it says something that a webhook can have left out.
+    pub(super) fn is_text(&self) -> bool {
+        self.body.is_some() && self.kind.as_deref().is_none_or(|kind| kind == "text")
+    }
+
     /// Reads an item. A status that is younger than the window is left to its webhook.
     ///
     /// # Errors

@@ -69,6 +69,11 @@ impl Resolved {
     }
 }
 
+/// What sets of names mean where nothing is known beside them.
+pub(super) fn alone(sets: &[Vec<String>], named: &Named) -> Resolved {
+    Resolved { ids: linked(sets, &BTreeMap::new()).ids(named.better), merged: Vec::new() }
+}
+
 /// Resolves sets of names, each of them the names of one thing, and keeps the links.
 pub(super) async fn resolve(
     tx: &mut PgConnection,

@@ -147,3 +147,13 @@ pub async fn project(
     folded.subjects.upsert(tx).await?;
     Ok(folded.received)
 }
+
+/// The pure half of [`project`] alone, with names that mean nothing but themselves: how many rows a slice comes to.
+/// For measurements.
+#[must_use]
+pub fn fold_alone(events: &[Sourced]) -> usize {
+    let contacts = aliases::alone(&fold::contact_names(events), &aliases::CONTACTS);
+    let messages = aliases::alone(&fold::message_names(events), &aliases::MESSAGES);
+    let folded = fold::fold(events, &contacts, &messages);
+    folded.contacts.len() + folded.conversations.len() + folded.messages.len() + folded.statuses.len()
+}

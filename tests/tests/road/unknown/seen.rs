@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use harness::wait;
 use kapso_sim::{Dialect, Outcome, Reply, Statuses};
 
 use super::scene::{LISTED_TWICE, STYLES, Style};
-use crate::scene::{A_WHILE, Road, holds};
+use crate::scene::{A_WHILE, PATIENCE, Road, holds};
 
 /// The text by the webhook of its status: the conversation API echoes nothing.
 #[tokio::test]
@@ -45,6 +46,20 @@ async fn its_text_in_a_listing_settles_a_reply() -> Result<()> {
         ensure!(asked["http_status"] == 200, "{asked}");
     }
     Ok(())
+}
+
+/// The guide's webhook of the reply comes, and does not say what it says: only a listing does.
+#[tokio::test]
+async fn a_webhook_without_its_text_does_not_hide_it_in_the_listing() -> Result<()> {
+    let road = Road::of(Style::Conversation, Dialect::Guide, Statuses::default()).await?;
+    let _programs = road.open().await?;
+    let ids = road.asks_in_vain(0, Outcome::AcceptThenCut);
+    road.reply_becomes(&ids, "unknown").await?;
+    let textless = "SELECT count(*) FROM messages WHERE direction = 'outbound' AND body IS NULL";
+    wait::until("the webhook", PATIENCE, async || -> Result<bool> { Ok(road.count(textless).await? == 1) }).await?;
+    let effect = road.went_out(&ids, "a message with its text").await?;
+    assert_eq!((effect.attempts, road.sent().len(), road.count(textless).await?), (1, 1, 0));
+    road.one_message_each().await
 }
 
 /// One listing of the proxy tells of many lanes; the conversation API is asked for each.
