@@ -9,7 +9,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test chaos replies fuzz bench bench-long lint fmt
+.PHONY: help run test test-compose chaos replies fuzz bench bench-long lint fmt
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ test: ## Run every test against real servers of its own
 	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
 	@$(call timed,build the tests,cargo test $(LOCKED) --workspace --no-run)
 	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
+
+# Where there is no Docker engine it says so, and ends with 77. ONLY=public (load, spool) is the short form and that part.
+test-compose: ## Build and run what is shipped for Docker on a real engine, strike it, look for every webhook (SHORT=1: no strikes)
+	@$(call timed,build,cargo build $(LOCKED) --workspace --bin buzon-compose)
+	@exec $(BIN)/buzon-compose $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY))
 
 # What is sent and what goes wrong follows from the seed; `make chaos SEED=… FAULTS=…` does it again.
 FAULTS ?= 300
