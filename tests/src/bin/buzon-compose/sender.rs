@@ -78,7 +78,7 @@ impl Sender {
     }
 
     fn write(&self, nth: u64) -> Result<Letter> {
-        let asks = nth % 5 == 0;
+        let asks = nth.is_multiple_of(5);
         let id = format!("wamid.compose-{}-{nth}", self.run);
         let conversation = format!("c0000000-{:04x}-4000-8000-{nth:012x}", self.run % 0x1_0000);
         let now = OffsetDateTime::now_utc();
