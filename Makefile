@@ -9,7 +9,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; [ $$code -eq 0 ] || exit $$code
 
-.PHONY: help run test chaos replies fuzz bench bench-long count lint fmt
+.PHONY: help run test test-compose chaos replies fuzz bench bench-long count lint fmt
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ test: ## Run every test against real servers of its own
 	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
 	@$(call timed,build the tests,cargo test $(LOCKED) --workspace --no-run)
 	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
+
+# Where there is no Docker engine it says so, and ends with 77. ONLY=public (load, spool) is the short form and that part.
+test-compose: ## Build and run what is shipped for Docker on a real engine, strike it, look for every webhook (SHORT=1: no strikes)
+	@$(call timed,build,cargo build $(LOCKED) --workspace --bin buzon-compose)
+	@exec $(BIN)/buzon-compose $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY))
 
 # What is sent and what goes wrong follows from the seed; `make chaos SEED=… FAULTS=…` does it again.
 FAULTS ?= 300
@@ -51,12 +56,11 @@ bench: ## Measure everything against the raw limits of this machine, or ONLY=doo
 bench-long: ## The same for hours: long runs, growth, an hour of endurance
 	@$(BENCH) --long
 
-BENCH = cargo build --release $(LOCKED) -p ingest -p worker -p load --bins \
-	&& exec $(or $(CARGO_TARGET_DIR),target)/release/buzon-load bench $(if $(ONLY),--only $(ONLY))
+BUILD_LOAD = cargo build --release $(LOCKED) -p ingest -p worker -p load --bins
+BENCH = $(BUILD_LOAD) && exec $(or $(CARGO_TARGET_DIR),target)/release/buzon-load bench $(if $(ONLY),--only $(ONLY))
 
 count: ## Count the instructions of the hot pure parts; fails if one takes more than tests/load/instructions.json says
-	@cargo build --release $(LOCKED) -p ingest -p worker -p load --bins
-	@$(or $(CARGO_TARGET_DIR),target)/release/buzon-load count $(if $(ACCEPT),--accept)
+	@$(BUILD_LOAD) && exec $(or $(CARGO_TARGET_DIR),target)/release/buzon-load count $(if $(ACCEPT),--accept)
 
 lint: ## Check formatting and lints, warnings denied
 	@$(call timed,fmt,cargo fmt --all --check)

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::traffic::Traffic;
 
 /// The webhook of this number as ingest would seal it now.
-fn envelope(traffic: &Traffic, number: u64) -> Envelope {
+pub(crate) fn envelope(traffic: &Traffic, number: u64) -> Envelope {
     let mut body = Vec::with_capacity(2048);
     let sent = traffic.write(number, &mut body);
     let mut hints = Hints::default();
