@@ -53,7 +53,7 @@ async fn a_stop_is_compared_with_the_platforms_grace() -> Result<()> {
         &["kills after 30s (assumed)"],
     )?;
     told_of("40000", "60").await?.has("fine", "configuration", "time-outs", &["stop 40s of 60s\""])?;
-    told_of("20000", "10").await?.has("remark", "configuration", "time-outs", &["kills after 10s,"])?;
+    told_of("20000", "10").await?.has("remark", "configuration", "time-outs", &["kills after 10s\""])?;
     Ok(())
 }
 

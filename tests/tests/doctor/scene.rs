@@ -20,7 +20,7 @@ pub(crate) const TOKEN: &str = "a-token-of-the-tests";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the tools see of the environment.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 16] = [
     "BUZON_ENV",
     "DATABASE_URL",
     "AMQP_URL",

@@ -12,6 +12,10 @@ use super::{
 };
 use crate::kapso::ApiStyle;
 
+/// What a listing has found is looked at within this time, and no other is needed then: a long one was asked for long
+/// before its end.
+const LOOKED_AT_WITHIN: Duration = Duration::from_secs(2);
+
 /// A reply that is asked about.
 #[derive(Debug, FromRow)]
 pub(super) struct Due {
@@ -91,7 +95,8 @@ pub(super) async fn note_absent(asker: &Asker<'_>, group: &Group, patience: Dura
         };
         sqlx::query(
             "UPDATE effect_doubts SET absent_again_at = CASE WHEN absent_at IS NOT NULL THEN $4 END,
-                absent_at = COALESCE(absent_at, $4), next_listing_at = $5, failures = 0,
+                absent_at = COALESCE(absent_at, $4), failures = 0,
+                next_listing_at = GREATEST($5, now() + make_interval(secs => $6)),
                 asked_by = NULL, asked_until = NULL
              WHERE effect_id = $1 AND attempt = $2 AND asked_by = $3",
         )
@@ -100,6 +105,7 @@ pub(super) async fn note_absent(asker: &Asker<'_>, group: &Group, patience: Dura
         .bind(asker.token)
         .bind(group.asked_at)
         .bind(doubt.next_listing_at(group.asked_at, patience))
+        .bind(LOOKED_AT_WITHIN.as_secs_f64())
         .execute(asker.pool)
         .await?;
     }
