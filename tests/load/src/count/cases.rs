@@ -85,9 +85,13 @@ fn verify(webhooks: &[Envelope], times: u64) -> Result<()> {
         ensure!(presented.add(header, signature.as_bytes()).is_ok(), "a signature");
         signed.push((presented, webhook.body.clone()));
     }
-    let fits = |(presented, body): &(Presented, Bytes)| usize::from(keys.verify(presented, body.clone()).is_ok());
+    let fits =
+        |(presented, body): &(Presented, Bytes)| usize::from(keys.verify(presented, body.clone()).is_ok());
     for _ in 0..times {
-        ensure!(black_box(signed.iter().map(fits).sum::<usize>()) == signed.len(), "a signature does not fit");
+        ensure!(
+            black_box(signed.iter().map(fits).sum::<usize>()) == signed.len(),
+            "a signature does not fit"
+        );
     }
     Ok(())
 }

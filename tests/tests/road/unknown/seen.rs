@@ -56,7 +56,8 @@ async fn a_webhook_without_its_text_does_not_hide_it_in_the_listing() -> Result<
     let ids = road.asks_in_vain(0, Outcome::AcceptThenCut);
     road.reply_becomes(&ids, "unknown").await?;
     let textless = "SELECT count(*) FROM messages WHERE direction = 'outbound' AND body IS NULL";
-    wait::until("the webhook", PATIENCE, async || -> Result<bool> { Ok(road.count(textless).await? == 1) }).await?;
+    wait::until("the webhook", PATIENCE, async || -> Result<bool> { Ok(road.count(textless).await? == 1) })
+        .await?;
     let effect = road.went_out(&ids, "a message with its text").await?;
     assert_eq!((effect.attempts, road.sent().len(), road.count(textless).await?), (1, 1, 0));
     road.one_message_each().await

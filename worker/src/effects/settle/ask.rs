@@ -82,7 +82,9 @@ impl Asker<'_> {
         loop {
             let pause = match self.ask(of, asked).await {
                 Err(AskError::FailedOnce(why)) => pauses.next().ok_or(AskError::Failed(why))?,
-                Err(AskError::NotNow) if begun_until.is_some_and(|until| Instant::now() < until) => LOOK_EVERY,
+                Err(AskError::NotNow) if begun_until.is_some_and(|until| Instant::now() < until) => {
+                    LOOK_EVERY
+                }
                 other => return other,
             };
             tokio::select! {
