@@ -51,7 +51,9 @@ async fn its_text_in_a_listing_settles_a_reply() -> Result<()> {
 /// The guide's webhook of the reply comes, and does not say what it says: only a listing does.
 #[tokio::test]
 async fn a_webhook_without_its_text_does_not_hide_it_in_the_listing() -> Result<()> {
-    let road = Road::of(Style::Conversation, Dialect::Guide, Statuses::default()).await?;
+    // Nothing else about it is in the listing that the webhook has not told.
+    let statuses = Statuses { sent: Some(Duration::from_millis(200)), ..Statuses::NONE };
+    let road = Road::of(Style::Conversation, Dialect::Guide, statuses).await?;
     let _programs = road.open().await?;
     let ids = road.asks_in_vain(0, Outcome::AcceptThenCut);
     road.reply_becomes(&ids, "unknown").await?;
