@@ -14,13 +14,15 @@ timed = start=$$(date +%s); echo "== $(1)"; $(2); code=$$?; \
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
+# Programs and tests in one go: built apart, what they share is built twice, since tests ask more of some libraries.
+BUILD_ALL = cargo build $(LOCKED) --workspace --all-targets
+
 run: ## Run the whole product on this machine (Ctrl-C stops it), with a simulated Kapso unless a token is set
 	@$(call timed,build,cargo build $(LOCKED) -p ingest -p worker -p kapso-sim -p buzon-tests --bins)
 	@exec $(BIN)/buzon-dev run
 
 test: ## Run every test against real servers of its own
-	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
-	@$(call timed,build the tests,cargo test $(LOCKED) --workspace --no-run)
+	@$(call timed,build,$(BUILD_ALL))
 	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
 
 # Where there is no Docker engine it says so, and ends with 77. ONLY=public (load, spool) is the short form and that part.
@@ -38,7 +40,7 @@ chaos: ## Strike the product with FAULTS=300 faults under RATE=50 webhooks a sec
 # As many by each of Kapso's two APIs, one after the other.
 QUESTIONS ?= 20000
 replies: ## Ask QUESTIONS=20000 questions of a Kapso that behaves badly, kill workers meanwhile, and count the replies
-	@$(call timed,build,cargo build $(LOCKED) --workspace --bins)
+	@$(call timed,build,$(BUILD_ALL))
 	@$(call timed,replies,BUZON_TEST_QUESTIONS=$(QUESTIONS) $(BIN)/buzon-dev with-servers -- \
 		cargo test $(LOCKED) --workspace --test replies -- --nocapture --test-threads=1)
 
