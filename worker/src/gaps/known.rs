@@ -64,7 +64,7 @@ async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let ours = Got { sent, delivered, read, failed };
         if let (Some(standing), Some(item)) = (standings.get_mut(place), listed.get(place)) {
-            // The guide's webhooks about messages of ours do not say what they say.
+            // A webhook can have told of it and left its text out.
             let as_much = ours.covers(item.got) && (has_text || !item.is_text());
             *standing = if as_much { Standing::Known } else { Standing::Behind };
         }
