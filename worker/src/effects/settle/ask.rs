@@ -48,12 +48,16 @@ pub(super) enum AskError {
     /// Kapso did not give it: nothing is proved.
     #[error("{0}")]
     Failed(String),
-    /// The same, and it may if it is asked again.
-    #[error("{0}")]
-    FailedOnce(String),
     /// Postgres refused or went away.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+/// A page that Kapso did not give, once.
+struct NotGiven {
+    why: String,
+    /// Whether it may give it if it is asked again.
+    again: bool,
 }
 
 /// Who asks.
@@ -71,7 +75,7 @@ impl Asker<'_> {
     /// has begun it is also waited for, until `begun_until`, while it is no time to ask.
     ///
     /// # Errors
-    /// [`AskError`], but never [`AskError::FailedOnce`].
+    /// [`AskError`].
     pub(super) async fn page(
         &self,
         of: &str,
@@ -81,11 +85,14 @@ impl Asker<'_> {
         let mut pauses = retry_pauses().take(AGAIN);
         loop {
             let pause = match self.ask(of, asked).await {
-                Err(AskError::FailedOnce(why)) => pauses.next().ok_or(AskError::Failed(why))?,
+                Ok(Ok(page)) => return Ok(page),
+                Ok(Err(NotGiven { why, again })) => {
+                    pauses.next().filter(|_| again).ok_or(AskError::Failed(why))?
+                }
                 Err(AskError::NotNow) if begun_until.is_some_and(|until| Instant::now() < until) => {
                     LOOK_EVERY
                 }
-                other => return other,
+                Err(error) => return Err(error),
             };
             tokio::select! {
                 biased;
@@ -95,7 +102,7 @@ impl Asker<'_> {
         }
     }
 
-    async fn ask(&self, of: &str, asked: &Asked<'_>) -> Result<Page, AskError> {
+    async fn ask(&self, of: &str, asked: &Asked<'_>) -> Result<Result<Page, NotGiven>, AskError> {
         let question = self.allowed(of).await?;
         let answer = tokio::select! {
             biased;
@@ -104,7 +111,7 @@ impl Asker<'_> {
         };
         let (page, outcome) = read(asked, &answer);
         self.note(question, &answer, &outcome).await?;
-        page.map_err(|again| if again { AskError::FailedOnce(outcome) } else { AskError::Failed(outcome) })
+        Ok(page.map_err(|again| NotGiven { why: outcome, again }))
     }
 
     /// Commits that a question leaves, if one may; its row.
