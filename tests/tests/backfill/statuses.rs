@@ -5,9 +5,9 @@ use kapso_sim::story::Status;
 use kapso_sim::{Content, Fault, InboundMessage, Outcome};
 use serde_json::{Value, json};
 
-use harness::wait;
+use harness::{stage::SECRET, wait};
 
-use crate::scene::{PATIENCE, STYLES, Scene, Style, TOKEN, holds};
+use crate::scene::{PATIENCE, STYLES, Scene, Style, TOKEN, holds, number};
 
 /// A person writes in Kapso's inbox: a send that no effect of ours asked for. WhatsApp's name of it.
 async fn writes_by_hand(scene: &Scene, conversation: &str) -> Result<String> {
@@ -60,6 +60,44 @@ async fn statuses_that_never_came_are_caught_up_with() -> Result<()> {
         assert_eq!(scene.backfilled().await?, 3);
         assert_eq!(scene.count("SELECT count(*) FROM effects").await?, 0);
     }
+    Ok(())
+}
+
+/// A webhook told of a message, and left out what it says.
+#[tokio::test]
+async fn a_text_that_its_webhook_left_out_is_caught_up_with() -> Result<()> {
+    let scene = Scene::new(Style::Proxy).await?;
+    let _programs = tokio::try_join!(scene.stage.ingest(), scene.stage.worker())?;
+    let ids = scene.asks_unheard(0);
+    let phone = number(0).trim_start_matches('+').to_owned();
+    let told = json!({
+        "message": {
+            "id": &ids.wamid,
+            "timestamp": kapso_sim::now().unix_timestamp().to_string(),
+            "type": "text",
+            "from": &phone,
+            "kapso": { "direction": "inbound", "status": "received" },
+        },
+        "conversation": { "id": &ids.conversation_id, "phone_number": &phone },
+        "phone_number_id": scene.sim.line().phone_number_id,
+    });
+    let told = serde_json::to_vec(&told)?;
+    let signature = harness::sign::hex(SECRET, &told)?;
+    let headers = [("X-Webhook-Event", "whatsapp.message.received"), ("X-Webhook-Signature", &*signature)];
+    ensure!(scene.stage.post(told, &headers).await?.status() == 200, "the webhook is taken");
+    let stored = "SELECT COALESCE(body, '') FROM messages WHERE occurred_at IS NOT NULL";
+    wait::until("the message without its text", PATIENCE, async || {
+        Ok::<_, anyhow::Error>(scene.texts(stored).await? == [""])
+    })
+    .await?;
+
+    let dry = scene.report(&["--since", "1h", "--dry-run"]).await?;
+    assert_eq!((&dry["behind"], &dry["missing"]), (&json!(1), &json!(0)));
+    assert_eq!(dry["found"][0]["lacks"], "text");
+    let done = scene.report(&["--since", "1h"]).await?;
+    assert_eq!((&done["advanced"], &done["stored"]), (&json!(1), &json!(0)));
+    assert_eq!(scene.texts(stored).await?, ["Necesito ayuda"]);
+    assert_eq!(scene.report(&["--since", "1h"]).await?["known"], 1);
     Ok(())
 }
 

@@ -13,7 +13,11 @@ use super::{
     listed::{Listed, Raw},
     walk,
 };
-use crate::{fault::Fault, kapso::Client, store::Store};
+use crate::{
+    fault::Fault,
+    kapso::Client,
+    store::{Batch, Store},
+};
 
 /// What is checked, and how.
 pub struct Check<'a> {
@@ -109,8 +113,7 @@ impl Compared<'_> {
                     self.report.skip(Skip::Lookalike);
                     continue;
                 }
-                Standing::Behind => What::Status,
-                Standing::Missing => What::Message,
+                Standing::Lacking(what) => what,
             };
             self.report.lacks(what, &item);
             self.done.extend(item.names.iter().cloned());
@@ -126,11 +129,11 @@ impl Compared<'_> {
         if webhooks.is_empty() {
             return Ok(());
         }
-        match self.check.store.take(&webhooks).await {
+        match self.check.store.take(&Batch::of(&webhooks)).await {
             Ok(()) => whats.into_iter().for_each(|what| self.report.kept(what)),
             Err(Fault::Data(_)) => {
                 for (what, webhook) in whats.into_iter().zip(&webhooks) {
-                    match self.check.store.take(std::slice::from_ref(webhook)).await {
+                    match self.check.store.take(&Batch::of([webhook])).await {
                         Ok(()) => self.report.kept(what),
                         Err(Fault::Data(reason)) => {
                             tracing::warn!(webhook.id = %webhook.id, reason, "a listed message can't be stored");

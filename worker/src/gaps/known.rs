@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use super::listed::{Got, Listed};
+use super::{
+    listed::{Got, Listed},
+    report::What,
+};
 use crate::event::Direction;
 
 /// How far apart the clocks of a webhook and a listing may be about one message: a message
@@ -14,10 +17,8 @@ const LOOKALIKE_SECONDS: f64 = 180.0;
 pub(super) enum Standing {
     /// We have it, and know as much.
     Known,
-    /// We have it, and it got further than we know, or we do not know what it says.
-    Behind,
-    /// No event told us of it.
-    Missing,
+    /// We lack it, or something of it.
+    Lacking(What),
     /// No event of this name did, but one that may well be the same.
     Lookalike,
 }
@@ -59,14 +60,18 @@ async fn compare(pool: &PgPool, listed: &[Listed]) -> sqlx::Result<Vec<Standing>
         .flat_map(|(item, place)| item.names.iter().map(move |name| (place, name.as_str())));
     let (places, names): (Vec<i64>, Vec<&str>) = named.unzip();
     let rows: Vec<Row> = sqlx::query_as(SELECT).bind(places).bind(names).fetch_all(pool).await?;
-    let mut standings = vec![Standing::Missing; listed.len()];
+    let mut standings = vec![Standing::Lacking(What::Message); listed.len()];
     for (place, sent, delivered, read, failed, has_text) in rows {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let ours = Got { sent, delivered, read, failed };
         if let (Some(standing), Some(item)) = (standings.get_mut(place), listed.get(place)) {
-            // A webhook can have told of it and left its text out.
-            let as_much = ours.covers(item.got) && (has_text || !item.is_text());
-            *standing = if as_much { Standing::Known } else { Standing::Behind };
+            *standing = if item.is_text() && !has_text {
+                Standing::Lacking(What::Text)
+            } else if ours.covers(item.got) {
+                Standing::Known
+            } else {
+                Standing::Lacking(What::Status)
+            };
         }
     }
     Ok(standings)
@@ -91,7 +96,7 @@ async fn lookalikes(pool: &PgPool, listed: &[Listed], standings: &[Standing]) ->
         .iter()
         .zip(standings)
         .zip(0_i64..)
-        .filter(|((_, standing), _)| **standing == Standing::Missing)
+        .filter(|((_, standing), _)| **standing == Standing::Lacking(What::Message))
         .filter_map(|((item, _), place)| Some((place, item, item.one_kind_of_name()?)))
         .collect();
     if asked.is_empty() {

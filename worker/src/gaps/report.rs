@@ -20,7 +20,7 @@ pub struct Report {
     pub missing: u64,
     /// How many of the missing a contact wrote.
     pub missing_inbound: u64,
-    /// How many we have, which got further than we know.
+    /// How many we have and do not know all of: they got further, or say something that no webhook told.
     pub behind: u64,
     /// How many missing ones have been stored.
     pub stored: u64,
@@ -54,6 +54,8 @@ pub struct Found {
 pub enum What {
     /// All of it.
     Message,
+    /// What it says: a webhook told of it and left its text out.
+    Text,
     /// How far it got.
     Status,
 }
@@ -64,6 +66,7 @@ impl What {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Message => "message",
+            Self::Text => "text",
             Self::Status => "status",
         }
     }
@@ -88,7 +91,7 @@ impl Report {
 
     pub(super) fn lacks(&mut self, what: What, item: &Listed) {
         match what {
-            What::Status => self.behind += 1,
+            What::Text | What::Status => self.behind += 1,
             What::Message => {
                 self.missing += 1;
                 self.missing_inbound += u64::from(item.direction == Some(Direction::Inbound));
@@ -104,7 +107,7 @@ impl Report {
     pub(super) fn kept(&mut self, what: What) {
         match what {
             What::Message => self.stored += 1,
-            What::Status => self.advanced += 1,
+            What::Text | What::Status => self.advanced += 1,
         }
     }
 }

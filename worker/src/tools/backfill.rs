@@ -191,7 +191,7 @@ impl Backfill {
             "Kapso lists {listed} messages from {} until {} ({requests} requests).\n\
              known            {known}\n\
              never reached us {missing} ({missing_inbound} of them inbound)\n\
-             statuses behind  {behind}\n",
+             known in part    {behind}\n",
             shown(self.window.since),
             shown(self.window.until),
         );
