@@ -25,6 +25,7 @@ pub mod rules_file;
 pub mod run;
 pub mod schema;
 pub mod settings;
+pub mod statistics;
 pub mod store;
 pub mod tools;
 pub mod wake;

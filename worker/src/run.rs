@@ -26,6 +26,7 @@ use crate::{
     outage::{self, Outages},
     rules_file, schema,
     settings::RunSettings,
+    statistics,
     store::Store,
 };
 
@@ -70,6 +71,7 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let mut tasks = JoinSet::<Result<(), BrokerError>>::new();
     let consumer = Consumer { broker: settings.broker, store: store.clone(), settings: settings.consume };
     tasks.spawn(consumer.run(outages.clone(), health, stop.clone()));
+    tasks.spawn(statistics::keep(pool.clone(), stop.clone()).map(Ok));
     tasks.spawn(slow_lane::run(store.clone(), outages.clone(), stop.clone()).map(Ok));
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
     tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));

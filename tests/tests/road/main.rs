@@ -19,6 +19,7 @@ mod rules;
 mod scene;
 mod slots;
 mod slow_lane;
+mod statistics;
 mod stop;
 mod takeover;
 mod topology;

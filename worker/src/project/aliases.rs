@@ -23,6 +23,8 @@ pub(super) struct Named {
     /// Whether a name has a row even while it means itself. The others get theirs when they
     /// turn out to mean another id, and until then cost nothing.
     has_row: fn(&str) -> bool,
+    /// A join and no `= ANY($1)`: a plan that was made while the table was small is kept until it is analyzed, and then
+    /// compares each row with each name.
     select: &'static str,
     insert: &'static str,
     update: &'static str,
@@ -32,7 +34,7 @@ pub(super) struct Named {
 pub(super) const CONTACTS: Named = Named {
     better: better_contact,
     has_row: |_| true,
-    select: "SELECT alias, id FROM contact_aliases WHERE alias = ANY($1)",
+    select: "SELECT alias, id FROM UNNEST($1::text[]) AS asked (name) JOIN contact_aliases ON alias = name",
     insert: "INSERT INTO contact_aliases (alias, id) SELECT * FROM UNNEST($1::text[], $2::text[]) \
              ON CONFLICT DO NOTHING",
     update: "UPDATE contact_aliases SET id = $2 WHERE id = $1",
@@ -42,7 +44,7 @@ pub(super) const CONTACTS: Named = Named {
 pub(super) const MESSAGES: Named = Named {
     better: better_message,
     has_row: is_kapso_message,
-    select: "SELECT alias, id FROM message_aliases WHERE alias = ANY($1)",
+    select: "SELECT alias, id FROM UNNEST($1::text[]) AS asked (name) JOIN message_aliases ON alias = name",
     insert: "INSERT INTO message_aliases (alias, id) SELECT * FROM UNNEST($1::text[], $2::text[]) \
              ON CONFLICT DO NOTHING",
     update: "UPDATE message_aliases SET id = $2 WHERE id = $1",
