@@ -5,7 +5,7 @@ pub mod rebuild;
 pub mod replay;
 
 use std::{
-    borrow::Cow,
+    borrow::{Borrow, Cow},
     collections::HashSet,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -41,10 +41,11 @@ pub struct Store {
     partitions: Arc<Partitions>,
 }
 
-/// Decoded webhooks, ready for their transaction.
-struct Batch<'a> {
-    webhooks: Vec<(&'a Envelope, Decoded)>,
+/// Decoded webhooks, each once, ready for their transaction.
+pub struct Batch<W> {
+    webhooks: Vec<(W, Decoded)>,
     events: Vec<Sourced>,
+    seen: HashSet<WebhookId>,
 }
 
 /// What a transaction does to the archive.
@@ -88,20 +89,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Fault`]; nothing of the slice is stored then.
-    pub async fn take(&self, webhooks: &[Envelope]) -> Result<(), Fault> {
-        let batch = Batch::decode(webhooks);
-        let times = webhooks.iter().map(|webhook| webhook.received_at);
-        self.partitions.ensure(&self.pool, times).await?;
+    pub async fn take<W: Borrow<Envelope>>(&self, batch: &Batch<W>) -> Result<(), Fault> {
+        self.partitions.ensure(&self.pool, batch.webhooks().map(|webhook| webhook.received_at)).await?;
         let mut entries: Vec<Entry> = batch
-            .webhooks
-            .iter()
+            .decoded()
             .map(|(webhook, decoded)| {
                 let disposition = if is_dead(decoded) { Disposition::Dead } else { Disposition::Projected };
                 Entry { webhook, dialect: decoded.dialect, disposition }
             })
             .collect();
         in_order(&mut entries);
-        self.in_transaction(&batch, Archiving::New(&entries)).await?;
+        self.in_transaction(batch, Archiving::New(&entries)).await?;
         for entry in &entries {
             figures::webhooks_stored(entry.disposition.name(), 1);
         }
@@ -112,11 +110,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Fault`]; nothing of the slice is stored then.
-    pub async fn set_aside(&self, webhooks: &[Envelope]) -> Result<(), Fault> {
+    pub async fn set_aside<'a>(&self, webhooks: impl Iterator<Item = &'a Envelope>) -> Result<(), Fault> {
         let disposition = Disposition::Pending;
-        self.partitions.ensure(&self.pool, webhooks.iter().map(|webhook| webhook.received_at)).await?;
         let mut entries: Vec<Entry> =
-            webhooks.iter().map(|webhook| Entry { webhook, dialect: None, disposition }).collect();
+            webhooks.map(|webhook| Entry { webhook, dialect: None, disposition }).collect();
+        self.partitions.ensure(&self.pool, entries.iter().map(|entry| entry.webhook.received_at)).await?;
         in_order(&mut entries);
         let mut connection = self.pool.acquire().await?;
         archive::insert(&mut connection, &entries).await?;
@@ -148,12 +146,16 @@ impl Store {
     /// # Errors
     /// [`Fault`]; nothing of it is stored then.
     pub async fn take_pending(&self, webhook: &Envelope) -> Result<(), Fault> {
-        let batch = Batch::decode([webhook]);
+        let batch = Batch::of([webhook]);
         self.in_transaction(&batch, Archiving::Pending).await
     }
 
     /// Runs the transaction, alone where it turns out to need that.
-    async fn in_transaction(&self, batch: &Batch<'_>, archiving: Archiving<'_>) -> Result<(), Fault> {
+    async fn in_transaction<W: Borrow<Envelope>>(
+        &self,
+        batch: &Batch<W>,
+        archiving: Archiving<'_>,
+    ) -> Result<(), Fault> {
         let mut lock = Lock::Shared;
         loop {
             let mut tx = self.pool.begin().await?;
@@ -165,7 +167,7 @@ impl Store {
                         return Ok(());
                     }
                     batch.note(&mut tx).await?;
-                    batch.webhooks.iter().map(|(webhook, _)| webhook.id).collect()
+                    batch.webhooks().map(|webhook| webhook.id).collect()
                 }
             };
             match self.project(&mut tx, batch, &new, lock).await {
@@ -199,10 +201,10 @@ impl Store {
     }
 
     /// Projects what is new of a batch and owes its effects; how many were not owed before.
-    async fn project(
+    async fn project<W: Borrow<Envelope>>(
         &self,
         tx: &mut PgConnection,
-        batch: &Batch<'_>,
+        batch: &Batch<W>,
         new: &HashSet<WebhookId>,
         lock: Lock,
     ) -> Result<u64, ProjectError> {
@@ -214,26 +216,56 @@ impl Store {
     }
 }
 
-impl<'a> Batch<'a> {
-    fn decode(webhooks: impl IntoIterator<Item = &'a Envelope>) -> Self {
-        let mut batch = Self { webhooks: Vec::new(), events: Vec::new() };
-        let mut seen = HashSet::new();
-        for webhook in webhooks.into_iter().filter(|webhook| seen.insert(webhook.id)) {
-            #[cfg(debug_assertions)]
-            crate::killer::strike(&webhook.body);
-            let mut decoded = decode(webhook);
-            if let Some(dialect) = decoded.dialect {
-                let sourced = |event: Event| Sourced {
-                    source: Source::Webhook(webhook.id),
-                    received_at: webhook.received_at,
-                    dialect,
-                    event,
-                };
-                batch.events.extend(decoded.events.drain(..).map(sourced));
-            }
-            batch.webhooks.push((webhook, decoded));
-        }
+impl<W> Default for Batch<W> {
+    fn default() -> Self {
+        Self { webhooks: Vec::new(), events: Vec::new(), seen: HashSet::new() }
+    }
+}
+
+impl<W: Borrow<Envelope>> Batch<W> {
+    /// A batch of these.
+    #[must_use]
+    pub fn of(webhooks: impl IntoIterator<Item = W>) -> Self {
+        let mut batch = Self::default();
+        webhooks.into_iter().for_each(|webhook| batch.add(webhook));
         batch
+    }
+
+    /// Decodes a webhook and adds it, if it is not there yet.
+    pub fn add(&mut self, added: W) {
+        let webhook = added.borrow();
+        if !self.seen.insert(webhook.id) {
+            return;
+        }
+        #[cfg(debug_assertions)]
+        crate::killer::strike(&webhook.body);
+        let mut decoded = decode(webhook);
+        if let Some(dialect) = decoded.dialect {
+            let sourced = |event: Event| Sourced {
+                source: Source::Webhook(webhook.id),
+                received_at: webhook.received_at,
+                dialect,
+                event,
+            };
+            self.events.extend(decoded.events.drain(..).map(sourced));
+        }
+        self.webhooks.push((added, decoded));
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.webhooks.is_empty()
+    }
+
+    /// The webhooks with what they say.
+    fn decoded(&self) -> impl Iterator<Item = (&Envelope, &Decoded)> {
+        self.webhooks.iter().map(|(webhook, decoded)| (webhook.borrow(), decoded))
+    }
+
+    /// The webhooks.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Envelope> + Clone {
+        self.webhooks.iter().map(|(webhook, _)| webhook.borrow())
     }
 
     /// The events of the webhooks that are new to the archive. The others have been projected,
@@ -248,7 +280,7 @@ impl<'a> Batch<'a> {
 
     /// Locks the webhooks that are to be pending; false if one of them is not.
     async fn lock(&self, tx: &mut PgConnection) -> sqlx::Result<bool> {
-        for (webhook, _) in &self.webhooks {
+        for webhook in self.webhooks() {
             if !pending::lock(tx, webhook).await? {
                 return Ok(false);
             }
@@ -258,7 +290,7 @@ impl<'a> Batch<'a> {
 
     /// Notes what became of webhooks that were pending.
     async fn note(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
-        for (webhook, decoded) in &self.webhooks {
+        for (webhook, decoded) in self.decoded() {
             if is_dead(decoded) {
                 pending::dead(tx, webhook).await?;
             } else {
@@ -272,7 +304,7 @@ impl<'a> Batch<'a> {
     /// The dead letters of the webhooks that are new: a sender's retry does not open again what
     /// somebody has resolved.
     fn dead_letters_of(&self, new: &HashSet<WebhookId>) -> Vec<(WebhookId, &Undecodable)> {
-        let webhooks = self.webhooks.iter().filter(|(webhook, _)| new.contains(&webhook.id));
+        let webhooks = self.decoded().filter(|(webhook, _)| new.contains(&webhook.id));
         webhooks
             .flat_map(|(webhook, decoded)| decoded.undecodable.iter().map(|letter| (webhook.id, letter)))
             .collect()
@@ -280,7 +312,7 @@ impl<'a> Batch<'a> {
 
     fn count(&self, new: &HashSet<WebhookId>) {
         figures::events_projected(self.events_of(new).len());
-        let webhooks = self.webhooks.iter().filter(|(webhook, _)| new.contains(&webhook.id));
+        let webhooks = self.decoded().filter(|(webhook, _)| new.contains(&webhook.id));
         figures::items_not_understood(webhooks.map(|(_, decoded)| decoded.not_understood).sum());
         for (id, letter) in self.dead_letters_of(new) {
             figures::dead_letters_made(1);

@@ -9,7 +9,7 @@ use load::send::{Refused, Sent};
 use load::traffic::{Dialect, Stream, Traffic};
 use load::verify::{Verdict, verify};
 use time::OffsetDateTime;
-use worker::store::Store;
+use worker::store::{Batch, Store};
 
 const COUNT: u64 = 80;
 
@@ -40,7 +40,7 @@ async fn stored_but(missing: &[u64]) -> (Stage, Store, Traffic, Sent) {
     let now = OffsetDateTime::now_utc();
     let there = (0..COUNT).filter(|number| !missing.contains(number));
     let webhooks: Vec<_> = there.map(|number| envelope(&traffic, number, now)).collect();
-    store.take(&webhooks).await.unwrap();
+    store.take(&Batch::of(&webhooks)).await.unwrap();
     (stage, store, traffic, Sent { count: COUNT, ..Sent::default() })
 }
 
@@ -58,7 +58,7 @@ async fn what_is_there_once_each_is_well() {
 async fn one_lost_and_one_doubled_make_no_good_sum() {
     let (stage, store, traffic, sent) = stored_but(&[7]).await;
     let month_ago = OffsetDateTime::now_utc() - time::Duration::days(31);
-    store.take(&[envelope(&traffic, 12, month_ago)]).await.unwrap();
+    store.take(&Batch::of([envelope(&traffic, 12, month_ago)])).await.unwrap();
     let rows: i64 =
         sqlx::query_scalar("SELECT count(*) FROM webhooks").fetch_one(stage.pool()).await.unwrap();
     assert_eq!(rows, 80);

@@ -9,7 +9,7 @@ use worker::decode::decode;
 use worker::effects::{Policy, outbox};
 use worker::fault::Fault;
 use worker::project::{self, Lock, ProjectError, Source, Sourced};
-use worker::store::Store;
+use worker::store::{Batch, Store};
 
 /// What Postgres says when two transactions wait for each other, or can't both have been alone. The consumer takes
 /// both for an outage, and tries again.
@@ -25,7 +25,7 @@ pub(crate) const REPLY_MAX_AGE: time::Duration = time::Duration::hours(6);
 pub(crate) async fn one_by_one(pool: &PgPool, windows: &[Vec<Envelope>]) -> Result<()> {
     let store = Store::new(pool.clone(), policy());
     for window in windows {
-        store.take(window).await?;
+        store.take(&Batch::of(window)).await?;
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub(crate) async fn at_once(pool: &PgPool, windows: &[Vec<Envelope>], workers: u
             let store = Store::new(pool, policy());
             let mut collisions = 0;
             for window in mine {
-                while let Err(fault) = store.take(&window).await {
+                while let Err(fault) = store.take(&Batch::of(&window)).await {
                     let told = fault.to_string();
                     if !matches!(&fault, Fault::Outage(_)) || self::collisions(&told) == 0 {
                         bail!(fault);

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use worker::effects::{Policy, RuleBook};
 use worker::kapso::ApiStyle;
-use worker::store::Store;
+use worker::store::{Batch, Store};
 
 use crate::scene::{PATIENCE, STYLES, Scene, Style, kapso, number, rows};
 
@@ -90,7 +90,7 @@ async fn the_archive_alone_projects_the_same_rows() -> Result<()> {
         let elsewhere = Stage::new().await?;
         let store = Store::new(elsewhere.pool().clone(), policy());
         for webhook in archived.iter().rev() {
-            store.take(std::slice::from_ref(webhook)).await?;
+            store.take(&Batch::of([webhook])).await?;
         }
         assert_eq!(state(elsewhere.pool()).await?, state(&scene.pool).await?, "{style:?}");
         assert_eq!(

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use time::OffsetDateTime;
 use tokio::process::Command;
-use worker::store::Store;
+use worker::store::{Batch, Store};
 
 /// The key of the simulated API.
 const TOKEN: &str = "a-token-of-the-tests";
@@ -170,7 +170,7 @@ impl Scene {
         let policy = worker::settings::policy(&contract::settings::Settings::from_values(settings)?)?;
         let store = Store::new(self.pool.clone(), policy);
         for window in webhooks.chunks(250) {
-            store.take(window).await?;
+            store.take(&Batch::of(window)).await?;
         }
         Ok(())
     }

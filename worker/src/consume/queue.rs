@@ -1,18 +1,21 @@
 //! One queue, consumed window by window.
 
 use std::{
-    pin::pin,
+    future,
     time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Connection, Consumer,
+    message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
-use time::OffsetDateTime;
-use tokio::time::{sleep, timeout_at};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Settings, window::Window};
@@ -20,6 +23,9 @@ use crate::{fault::Fault, figures, outage::Met, store::Store};
 
 /// How long a window waits for more once it holds something.
 const LINGER: Duration = Duration::from_millis(5);
+
+/// How many deliveries are decoded before others have their turn.
+const AT_A_TIME: usize = 8;
 
 /// Which way a queue's deliveries go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,19 +73,20 @@ impl Queue<'_> {
         let tag = format!("{}.{}", self.name, std::process::id());
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let mut consumer = channel.basic_consume(self.name.into(), tag.into(), options, none).await?;
-        let mut gathered = self.gather(&mut consumer, session).await?;
-        while let Some(window) = gathered {
+        let mut window = Window::default();
+        while self.gather(&mut window, &mut consumer, session).await? {
             let began = Instant::now();
-            // The broker and our reading are at the next window while Postgres is at this one.
-            let mut next = pin!(self.gather(&mut consumer, session));
-            let mut stored = pin!(self.store_at_last(&window, &channel, &mut met, stop));
-            let mut early = None;
-            let is_stored = loop {
-                tokio::select! {
-                    biased;
-                    is_stored = &mut stored => break is_stored?,
-                    next = &mut next, if early.is_none() => early = Some(next),
-                }
+            // The broker and our reading are at the next window while Postgres is at this one: the longer that takes,
+            // the more the next one takes at once.
+            let mut next = Window::default();
+            let filled = async {
+                session.run_until_cancelled(self.fill(&mut next, &mut consumer)).await;
+                future::pending().await
+            };
+            let is_stored = tokio::select! {
+                biased;
+                is_stored = self.store_at_last(&window, &channel, &mut met, stop) => is_stored?,
+                never = filled => never,
             };
             if !is_stored {
                 return Ok(());
@@ -87,44 +94,50 @@ impl Queue<'_> {
             acknowledge(&channel, &window).await?;
             figures::window_stored(began.elapsed());
             tracing::debug!(queue = self.name, deliveries = window.len(), "stored");
-            gathered = match early {
-                Some(next) => next?,
-                None => next.await?,
-            };
+            window = next;
         }
         Ok(())
     }
 
-    /// Waits for a delivery, and takes with it what is there or comes soon. None: asked to stop.
+    /// Waits until a window holds something, and takes with that what is there or comes soon. False: asked to stop
+    /// while there was nothing.
     async fn gather(
         &self,
+        window: &mut Window,
         consumer: &mut Consumer,
         session: &CancellationToken,
-    ) -> Result<Option<Window>, Stopped> {
-        let first = tokio::select! {
-            biased;
-            () = session.cancelled() => return Ok(None),
-            delivery = consumer.next() => delivery.ok_or(Stopped::Cancelled(self.name))??,
-        };
-        let now = OffsetDateTime::now_utc();
-        let slowly = self.lane == Lane::Slow;
-        let mut window = Window::default();
-        window.add(first, slowly, now);
-        let deadline = tokio::time::Instant::now() + LINGER;
-        while window.len() < self.settings.window {
-            // What is here already costs no timer.
-            let next = match consumer.next().now_or_never() {
-                Some(next) => next,
-                None => match timeout_at(deadline, consumer.next()).await {
-                    Ok(next) => next,
-                    Err(_) => break,
-                },
+    ) -> Result<bool, Stopped> {
+        if window.is_empty() {
+            let first = tokio::select! {
+                biased;
+                () = session.cancelled() => return Ok(false),
+                delivery = consumer.next() => delivery.ok_or(Stopped::Cancelled(self.name))??,
             };
-            // A consumer that ends is a fault of the next window; this one is stored first.
-            let Some(Ok(delivery)) = next else { break };
-            window.add(delivery, slowly, now);
+            self.add(window, first);
         }
-        Ok(Some(window))
+        // What is here already costs no timer.
+        if self.fill(window, consumer).now_or_never().is_none() {
+            // It is full, it ends, or it has waited long enough: all the same.
+            let _ = timeout_at(window.began() + LINGER, self.fill(window, consumer)).await;
+        }
+        Ok(true)
+    }
+
+    /// Adds deliveries to a window until it is full. Nothing is lost when this is dropped.
+    async fn fill(&self, window: &mut Window, consumer: &mut Consumer) {
+        while window.len() < self.settings.window {
+            // Decoding them all at once would let Postgres wait for the next statement.
+            if window.len() % AT_A_TIME == 0 {
+                yield_now().await;
+            }
+            // A consumer that ends is a fault of the next window; this one is stored first.
+            let Some(Ok(delivery)) = consumer.next().await else { break };
+            self.add(window, delivery);
+        }
+    }
+
+    fn add(&self, window: &mut Window, delivery: Delivery) {
+        window.add(delivery, self.lane == Lane::Slow);
     }
 
     /// Stores a window, however long the database takes nothing: trying again is the only
@@ -164,15 +177,16 @@ async fn store_window(store: &Store, window: &Window) -> Result<(), Fault> {
         store.bury(webhook, problem.to_string()).await?;
     }
     if !window.suspect.is_empty() {
-        store.set_aside(&window.suspect).await?;
+        store.set_aside(window.suspect.iter()).await?;
     }
     if window.fresh.is_empty() {
         return Ok(());
     }
     match store.take(&window.fresh).await {
         Err(Fault::Data(reason)) => {
-            tracing::warn!(webhooks = window.fresh.len(), reason, "a window goes to the slow lane");
-            store.set_aside(&window.fresh).await
+            let webhooks = window.fresh.webhooks();
+            tracing::warn!(webhooks = webhooks.clone().count(), reason, "a window goes to the slow lane");
+            store.set_aside(webhooks).await
         }
         other => other,
     }

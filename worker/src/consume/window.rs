@@ -4,6 +4,9 @@ use bytes::Bytes;
 use contract::envelope::{Envelope, OpenError, Opened};
 use lapin::{message::Delivery, types::AMQPValue};
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
+
+use crate::store::Batch;
 
 /// From this many redeliveries on, a delivery is suspected to be what stops the worker:
 /// it leaves the fast lane.
@@ -16,8 +19,10 @@ const DELIVERY_COUNT: &str = "x-delivery-count";
 /// What a window holds, by what is to be done with it.
 #[derive(Default)]
 pub(super) struct Window {
-    /// To be projected.
-    pub(super) fresh: Vec<Envelope>,
+    /// When its first delivery came, by both clocks.
+    began: Option<(Instant, OffsetDateTime)>,
+    /// To be projected; decoded as they come, while Postgres is at the window before.
+    pub(super) fresh: Batch<Envelope>,
     /// To be set aside for the slow lane.
     pub(super) suspect: Vec<Envelope>,
     /// Not to be trusted to be what ingest received, with the reason.
@@ -29,7 +34,8 @@ pub(super) struct Window {
 
 impl Window {
     /// Adds a delivery; `slowly` sends it to the slow lane in any case.
-    pub(super) fn add(&mut self, delivery: Delivery, slowly: bool, now: OffsetDateTime) {
+    pub(super) fn add(&mut self, delivery: Delivery, slowly: bool) {
+        let (_, now) = *self.began.get_or_insert_with(|| (Instant::now(), OffsetDateTime::now_utc()));
         let Delivery { delivery_tag, properties, data, .. } = delivery;
         self.last_tag = Some(delivery_tag);
         self.len += 1;
@@ -42,7 +48,7 @@ impl Window {
             match &problem {
                 Some(problem) => self.unreadable.push((webhook, problem.clone())),
                 None if suspect => self.suspect.push(webhook),
-                None => self.fresh.push(webhook),
+                None => self.fresh.add(webhook),
             }
         }
     }
@@ -50,6 +56,16 @@ impl Window {
     /// How many deliveries it holds.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether it holds none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// When its first delivery came; now, while there is none.
+    pub(super) fn began(&self) -> Instant {
+        self.began.map_or_else(Instant::now, |(at, _)| at)
     }
 
     /// The tag that acknowledges all of it.

@@ -123,7 +123,7 @@ impl Rebuild {
 async fn take(connection: &mut PgConnection, webhooks: &[Archived]) -> Result<Vec<Verdict>, Fault> {
     // Inside a transaction this is a savepoint.
     let mut tx = connection.begin().await?;
-    let batch = Batch::decode(webhooks.iter().map(|archived| &archived.webhook));
+    let batch = Batch::of(webhooks.iter().map(|archived| &archived.webhook));
     let verdicts = match (add(&mut tx, &batch.events).await, webhooks) {
         (Ok(()), _) => batch.verdicts(webhooks),
         (Err(Fault::Data(reason)), [alone]) => {

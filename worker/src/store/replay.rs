@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use contract::envelope::Envelope;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -108,7 +109,7 @@ impl Store {
         effects: Effects,
         end: End,
     ) -> Result<(Replayed, Changes), Fault> {
-        let batch = Batch::decode(webhooks.iter().map(|archived| &archived.webhook));
+        let batch = Batch::of(webhooks.iter().map(|archived| &archived.webhook));
         let verdicts = batch.verdicts(webhooks);
         let mut lock = Lock::Shared;
         loop {
@@ -133,7 +134,7 @@ impl Store {
     async fn project_again(
         &self,
         tx: &mut PgConnection,
-        batch: &Batch<'_>,
+        batch: &Batch<&Envelope>,
         effects: Effects,
         lock: Lock,
     ) -> Result<u64, ProjectError> {
@@ -172,15 +173,14 @@ impl Store {
     }
 }
 
-impl Batch<'_> {
+impl Batch<&Envelope> {
     /// What the archive is to note of these webhooks.
     pub(super) fn verdicts(&self, webhooks: &[Archived]) -> Vec<Verdict> {
         let flagged: HashSet<_> =
             webhooks.iter().filter(|it| it.flagged).map(|archived| archived.webhook.id).collect();
-        let verdict = |(webhook, decoded): &(&_, _)| {
-            let webhook: &contract::envelope::Envelope = webhook;
+        let verdict = |(webhook, decoded): (&Envelope, &_)| {
             Verdict::of(webhook.id, decoded, flagged.contains(&webhook.id))
         };
-        self.webhooks.iter().filter_map(verdict).collect()
+        self.decoded().filter_map(verdict).collect()
     }
 }

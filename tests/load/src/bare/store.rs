@@ -8,7 +8,7 @@ use contract::envelope::Envelope;
 use contract::settings::Settings;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use worker::store::Store;
+use worker::store::{Batch, Store};
 
 use super::envelope;
 use crate::part::Done;
@@ -45,7 +45,7 @@ impl Storing {
         cue().await?;
         let start = Instant::now();
         for window in webhooks.chunks(WINDOW) {
-            store.take(window).await.map_err(|fault| anyhow!("{fault}"))?;
+            store.take(&Batch::of(window)).await.map_err(|fault| anyhow!("{fault}"))?;
         }
         Ok(Done { count: self.count, seconds: start.elapsed().as_secs_f64() })
     }

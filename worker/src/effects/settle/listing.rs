@@ -20,7 +20,7 @@ use crate::{
     fault::Fault,
     gaps::{Listed, OfConversation, OfNumber, Raw, Window, not_known},
     kapso::{ApiStyle, effect_of_callback},
-    store::Store,
+    store::{Batch, Store},
 };
 
 /// How much later than now a message may be written, by Kapso's clock.
@@ -67,7 +67,7 @@ pub(super) async fn ask(
             note_absent(asker, group, patience).await?;
             Ok(Listing::Whole(stored))
         }
-        Err(AskError::Failed(why) | AskError::FailedOnce(why)) => {
+        Err(AskError::Failed(why)) => {
             tracing::warn!(effects = group.due.len(), why, "a listing proves nothing about replies in doubt");
             for due in &group.due {
                 put_off(asker, due, pause_after(due.failures + 1), 1).await?;
@@ -168,7 +168,7 @@ async fn keep(store: &Store, group: &Group, found: Vec<Listed>) -> Result<usize,
     if webhooks.is_empty() {
         return Ok(0);
     }
-    match store.take(&webhooks).await {
+    match store.take(&Batch::of(&webhooks)).await {
         Ok(()) => Ok(webhooks.len()),
         Err(Fault::Data(why)) => Err(AskError::Failed(format!("a listed message can't be stored: {why}"))),
         Err(Fault::Outage(why)) => Err(AskError::Failed(format!("a listed message is not stored: {why}"))),
