@@ -1,12 +1,13 @@
 //! What a process says: log lines on standard error, figures for Prometheus.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, BufWriter, IsTerminal},
     time::Duration,
 };
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::settings::{Settings, SettingsError};
 
@@ -20,11 +21,51 @@ const SECONDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.
 /// Histograms keep their samples until somebody renders them or this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// How many lines wait for whoever reads the log, before any is left out.
+const WAITING_LINES: usize = 8_192;
+
 /// Starts logging: one JSON object a line, or text when a person looks on.
 ///
 /// # Errors
 /// When `RUST_LOG` is malformed.
 pub fn start_logging(settings: &Settings) -> Result<(), SettingsError> {
+    log_to(settings, io::stderr)
+}
+
+/// The same, by a thread of its own: whoever logs does not wait for who reads the log, be it a slow disk or a pipe that
+/// nobody empties. Lines that wait are written when what this returns is dropped.
+///
+/// # Errors
+/// When `RUST_LOG` is malformed.
+pub fn start_logging_aside(settings: &Settings) -> Result<LogThread, SettingsError> {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        // What comes together is written together: the thread flushes when nothing waits.
+        .finish(BufWriter::new(io::stderr()));
+    let left_out = writer.error_counter();
+    log_to(settings, writer)?;
+    Ok(LogThread { left_out, _guard: guard })
+}
+
+/// The thread that writes the log.
+pub struct LogThread {
+    left_out: ErrorCounter,
+    _guard: WorkerGuard,
+}
+
+impl LogThread {
+    /// How many lines have been left out, since too many waited.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out.dropped_lines() as u64
+    }
+}
+
+fn log_to<W>(settings: &Settings, writer: W) -> Result<(), SettingsError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = settings.text("RUST_LOG").unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         SettingsError::new(
@@ -35,9 +76,9 @@ pub fn start_logging(settings: &Settings) -> Result<(), SettingsError> {
     })?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = if io::stderr().is_terminal() {
-        registry.with(fmt::layer().with_writer(io::stderr)).try_init()
+        registry.with(fmt::layer().with_writer(writer)).try_init()
     } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
+        registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()
     };
     // Fails only when logging has been started already, which serves as well.
     started.or(Ok(()))

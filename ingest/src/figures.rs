@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::http::StatusCode;
-use contract::signature::Refused;
+use contract::{signature::Refused, telemetry::LogThread};
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
+use tokio::time::sleep;
 
 use crate::{publish::Unconfirmed, spool::NotStored};
 
@@ -28,6 +29,10 @@ const SPOOL_WEBHOOKS: &str = "buzon_spool_webhooks";
 const SPOOL_BYTES: &str = "buzon_spool_bytes";
 const SPOOL_MAX_BYTES: &str = "buzon_spool_max_bytes";
 const SPOOL_OLDEST: &str = "buzon_spool_oldest_seconds";
+const LOG_LEFT_OUT: &str = "buzon_log_lines_left_out_total";
+
+/// How often it is looked how many lines of the log have been left out.
+const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// Every status that the door answers a webhook with.
 const STATUSES: [StatusCode; 7] = [
@@ -63,6 +68,7 @@ pub struct Figures {
     spool_bytes: Gauge,
     spool_max_bytes: Gauge,
     spool_oldest: Gauge,
+    log_left_out: Counter,
 }
 
 impl Figures {
@@ -77,6 +83,7 @@ impl Figures {
         describe_gauge!(BODY_BYTES, Unit::Bytes, "Body bytes held by requests now");
         describe_gauge!(CONNECTED, "Whether the broker is connected");
         describe_gauge!(BLOCKED, "Whether the broker blocks publishing (memory or disk alarm)");
+        describe_counter!(LOG_LEFT_OUT, "Lines left out of the log, since whoever reads it was too slow");
         describe_spool();
         Self {
             received: STATUSES
@@ -102,6 +109,15 @@ impl Figures {
             spool_bytes: gauge!(SPOOL_BYTES),
             spool_max_bytes: gauge!(SPOOL_MAX_BYTES),
             spool_oldest: gauge!(SPOOL_OLDEST),
+            log_left_out: counter!(LOG_LEFT_OUT),
+        }
+    }
+
+    /// Keeps the log's thread until the runtime ends, and counts what it leaves out.
+    pub(crate) async fn keep_log(self, log: LogThread) {
+        loop {
+            self.log_left_out.absolute(log.left_out());
+            sleep(LOOK_AT_LOG_EVERY).await;
         }
     }
 

@@ -55,7 +55,7 @@ const SIGN_EXAMPLE: &str = "Example:
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command.unwrap_or(Command::Run) {
-        Command::Run => configured().map(serve::run),
+        Command::Run => configured().map(|(settings, log)| serve::run(settings, log)),
         Command::Sign(arguments) => {
             Settings::load().and_then(|settings| sign::Sign::read(arguments, &settings)).map(sign::Sign::run)
         }
@@ -77,10 +77,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn configured() -> Result<settings::IngestSettings, SettingsError> {
+fn configured() -> Result<(settings::IngestSettings, telemetry::LogThread), SettingsError> {
     let settings = Settings::load()?;
-    telemetry::start_logging(&settings)?;
-    settings::IngestSettings::read(&settings)
+    let log = telemetry::start_logging_aside(&settings)?;
+    Ok((settings::IngestSettings::read(&settings)?, log))
 }
 
 #[expect(clippy::print_stderr, reason = "one line for the person or the script that started it")]

@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{App, HttpServer, dev::Server, web};
 use anyhow::Context;
-use contract::{health, health::Health, lifecycle, telemetry};
+use contract::{health, health::Health, lifecycle, telemetry, telemetry::LogThread};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -31,16 +31,19 @@ const LINGER: Duration = Duration::from_secs(3);
 /// What a stop leaves for drainer and publisher: their last confirms and the goodbye to the broker.
 const PUBLISHER_SHARE: Duration = Duration::from_secs(3);
 
-/// Receives webhooks until the first SIGTERM or SIGINT, then lets what is under way finish.
+/// Receives webhooks until the first SIGTERM or SIGINT, then lets what is under way finish. `log` is kept to the end.
 ///
 /// # Errors
 /// When the spool can't be used, an address can't be listened on, a server fails, or the broker
 /// has our queues with other arguments.
-#[tokio::main]
-pub async fn run(settings: IngestSettings) -> anyhow::Result<()> {
+// One thread: requests have theirs (actix), and so has the broker's connection (lapin). What is between them, the
+// publisher, would only be handed to and fro.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run(settings: IngestSettings, log: LogThread) -> anyhow::Result<()> {
     let stop = lifecycle::stop_on_signals()?;
     let rendered = telemetry::start_figures()?;
     let figures = Figures::register();
+    tokio::spawn(figures.clone().keep_log(log));
     let health = Health::either(&[publish::HEALTH_PART, spool::HEALTH_PART]);
     let spool = Spool::open(&settings.spool, figures.clone())?;
     let metrics_listener = listen(settings.metrics_address, "BUZON_INGEST_METRICS_ADDR")?;

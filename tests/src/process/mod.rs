@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use crate::{scratch, wait};
 
 pub use launch::Launch;
-pub use signal::Signal;
+pub use signal::{Signal, send as send_signal};
 
 /// How long a destructor waits for an end.
 const MOMENT: Duration = Duration::from_secs(5);

@@ -37,7 +37,12 @@ impl Signal {
     }
 }
 
-pub(super) fn send(signal: Signal, pid: u32) -> Result<()> {
+/// Sends a signal to a process that no handle of ours is for.
+///
+/// # Errors
+///
+/// When there is none, or it is somebody else's.
+pub fn send(signal: Signal, pid: u32) -> Result<()> {
     let sent = Command::new("/bin/sh")
         .args(["-c", r#"kill -s "$0" "$1""#, signal.name(), &pid.to_string()])
         .stdin(Stdio::null())

@@ -10,3 +10,4 @@ mod signatures;
 mod spool;
 mod stage;
 mod start_and_stop;
+mod unread_log;

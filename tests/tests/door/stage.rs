@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use harness::{ports, scratch, sign, wait};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
 use crate::queue::Queue;
@@ -120,6 +122,20 @@ impl Stage {
 
     pub(crate) fn ingest_unready(&self) -> Result<Product> {
         Product::start("ingest", &[], &self.settings, self.door, &self.dir)
+    }
+
+    /// Starts it with a log that goes into a pipe, whose other end is open and not read.
+    pub(crate) fn ingest_with_unread_log(&self) -> Result<Child> {
+        // An empty one here stops the search for `.env` in the directories above.
+        std::fs::write(self.dir.join(".env"), "")?;
+        let mut ingest = Command::new(product::binaries::path("ingest")?);
+        ingest.env_clear().envs(&self.settings).current_dir(&self.dir);
+        Ok(ingest
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?)
     }
 
     /// Runs ingest to its end.
