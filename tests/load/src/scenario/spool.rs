@@ -5,18 +5,15 @@ use std::time::Instant;
 use anyhow::Result;
 use harness::product::READY_DEADLINE;
 
-use super::{Bench, ceiling, tell};
+use super::{Bench, CONNECTIONS, ceiling, tell};
 use crate::bare::sync::Syncing;
 use crate::part::{Done, Part};
-use crate::send::{Sending, Sent};
+use crate::send::Sent;
 use crate::traffic::Traffic;
 use crate::usage::Watched;
 use crate::verify::verify;
 
 const SPOOL: &str = "spool";
-
-/// How many connections the load has: so many webhooks wait at once, and are synced together at the most.
-const CONNECTIONS: usize = 256;
 
 const SECONDS: f64 = 6.0;
 const WARM_UP: f64 = 1.0;
@@ -28,6 +25,7 @@ impl Bench {
             tell(began, &format!("spool, round {round}: groups of {CONNECTIONS}, written and synced"));
             let place = self.servers.place().await?;
             let (dir, stream) = (place.dir().join("bare"), self.stream());
+            // So many webhooks wait at once, and are synced together at the most.
             let part = Syncing { dir, stream, group: CONNECTIONS as u64, seconds: SECONDS };
             let (done, cpu) = self.play::<Done>("disk", Part::Sync(part), Vec::new()).await?;
             self.figures.add(SPOOL, "disk alone", "/s", done.rate());
@@ -39,8 +37,7 @@ impl Bench {
             tell(began, &format!("spool, round {round}: ingest, with the broker stopped"));
             let ingest = place.ingest().await?;
             self.servers.rabbitmq.stop_app().await?;
-            let sending =
-                Sending { connections: CONNECTIONS, ..self.load(place.door, None, SECONDS, WARM_UP) };
+            let sending = self.load(place.door, None, SECONDS, WARM_UP);
             let traffic = Traffic::of(sending.stream.clone())?;
             let watched = vec![Watched { name: "ingest", pid: ingest.pid() }];
             let played = self.play::<Sent>("generator", Part::Send(sending), watched).await;
