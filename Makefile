@@ -21,9 +21,11 @@ run: ## Run the whole product on this machine (Ctrl-C stops it), with a simulate
 	@$(call timed,build,cargo build $(LOCKED) -p ingest -p worker -p kapso-sim -p buzon-tests --bins)
 	@exec $(BIN)/buzon-dev run
 
+# Most of what tests do is wait: two for each core.
+TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## Run every test against real servers of its own
 	@$(call timed,build,$(BUILD_ALL))
-	@$(call timed,test,$(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
+	@$(call timed,test,RUST_TEST_THREADS=$(TEST_THREADS) $(BIN)/buzon-dev with-servers -- cargo test $(LOCKED) --workspace)
 
 # Where there is no Docker engine it says so, and ends with 77. ONLY=public (load, spool) is the short form and that part.
 test-compose: ## Build and run what is shipped for Docker on a real engine, strike it, look for every webhook (SHORT=1: no strikes)

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use harness::process::{Signal, send_signal};
 use harness::wait;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::queue::EVENTS;
 use crate::stage::Stage;
@@ -14,6 +15,9 @@ use crate::stage::Stage;
 /// More lines than the pipe takes, and those that may wait for it.
 const CLIENTS: usize = 32;
 const EACH: usize = 320;
+
+/// Some seconds, where nothing holds it up.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_webhook_waits_for_who_reads_the_log() -> Result<()> {
@@ -31,7 +35,8 @@ async fn no_webhook_waits_for_who_reads_the_log() -> Result<()> {
             anyhow::Ok(())
         });
     }
-    clients.join_all().await.into_iter().collect::<Result<()>>()?;
+    let answered = timeout(ANSWERED_WITHIN, clients.join_all()).await.context("the door hangs")?;
+    answered.into_iter().collect::<Result<()>>()?;
     assert_eq!(stage.queue().await?.take_all(EVENTS).await?.len(), CLIENTS * EACH);
     wait::until("the lines left out to be counted", Duration::from_secs(20), async || {
         Ok::<_, anyhow::Error>(stage.figure("buzon_log_lines_left_out_total").await? > 0.0)
@@ -40,7 +45,7 @@ async fn no_webhook_waits_for_who_reads_the_log() -> Result<()> {
     // Nor does the stop.
     let pid = ingest.id().context("it runs")?;
     send_signal(Signal::Terminate, pid)?;
-    let status = tokio::time::timeout(Duration::from_secs(10), ingest.wait()).await.context("it stops")??;
+    let status = timeout(Duration::from_secs(10), ingest.wait()).await.context("it stops")??;
     assert_eq!(status.code(), Some(0));
     Ok(())
 }
