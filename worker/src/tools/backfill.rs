@@ -35,7 +35,7 @@ const LOCK_EVERY: Duration = Duration::from_secs(2);
 /// What is asked for on the command line.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Arguments {
-    /// Messages written since then: a time (RFC 3339), a day, or how long ago (2h, 7d)
+    /// Messages written then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: OffsetDateTime,
     /// Messages written until then; now unless given
@@ -44,7 +44,7 @@ pub struct Arguments {
     /// List what would be stored, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object instead of text
+    /// As JSON: one object
     #[arg(long)]
     json: bool,
 }

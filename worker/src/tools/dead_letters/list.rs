@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Only those of webhooks of this kind
     #[arg(long)]
     kind: Option<String>,
-    /// Only those made then or later: 2h, 2026-11-24, 2026-11-24T17:00:00Z
+    /// Only those made then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
     #[arg(long, value_parser = when)]
     since: Option<OffsetDateTime>,
     /// Only those made before then

@@ -30,7 +30,7 @@ pub struct RequeueArguments {
     /// Those that are open, of webhooks of this kind
     #[arg(long, group = "which")]
     kind: Option<String>,
-    /// Those that are open, made then or later
+    /// Those that are open, made then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
     #[arg(long, group = "which", value_parser = when)]
     since: Option<OffsetDateTime>,
     /// As JSON: an array

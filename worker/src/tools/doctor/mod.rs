@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Send the test event there instead of to BUZON_PUBLIC_URL
     #[arg(long, conflicts_with = "offline")]
     url: Option<String>,
-    /// Print one JSON object instead of text
+    /// As JSON: one object
     #[arg(long)]
     json: bool,
 }

@@ -37,7 +37,7 @@ pub struct Arguments {
     /// Only those of messages of this conversation
     #[arg(long)]
     conversation: Option<String>,
-    /// Only those owed then or later: 2h, 2026-11-24, 2026-11-24T17:00:00Z
+    /// Only those owed then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
     #[arg(long, value_parser = when)]
     since: Option<OffsetDateTime>,
     /// So many at the most; unless given, 100, or all of them with --json

@@ -25,7 +25,7 @@ pub(super) struct Selected {
     /// Those whose body names this conversation, or one of its messages
     #[arg(long, group = "which")]
     conversation: Option<String>,
-    /// Those received then or later: 2h, 2026-11-24, 2026-11-24T17:00:00Z
+    /// Those received then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
     #[arg(long, group = "which", value_parser = when)]
     since: Option<OffsetDateTime>,
     /// Those received before then

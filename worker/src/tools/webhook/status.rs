@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Of this number, by its id at Meta; KAPSO_PHONE_NUMBER_ID, or the only one, unless given
     #[arg(long, value_name = "PHONE_NUMBER_ID")]
     number: Option<String>,
-    /// As JSON: an object
+    /// As JSON: one object
     #[arg(long)]
     json: bool,
 }
