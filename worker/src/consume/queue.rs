@@ -127,7 +127,7 @@ impl Queue<'_> {
     async fn fill(&self, window: &mut Window, consumer: &mut Consumer) {
         while window.len() < self.settings.window {
             // Decoding them all at once would let Postgres wait for the next statement.
-            if window.len() % AT_A_TIME == 0 {
+            if window.len().is_multiple_of(AT_A_TIME) {
                 yield_now().await;
             }
             // A consumer that ends is a fault of the next window; this one is stored first.
