@@ -27,12 +27,13 @@ const TABLES: [&str; 9] = [
     "effect_attempts",
 ];
 
-/// Those that have more than doubled since they were counted, and that we may count. Smaller ones are read as fast in
-/// any way.
+/// Those that have more than doubled since they were counted, that we may count, and that nobody is counting now.
+/// Smaller ones are read as fast in any way.
 const GROWN: &str =
     "SELECT pg_class.relname::text FROM pg_stat_user_tables JOIN pg_class ON pg_class.oid = relid
      WHERE schemaname = current_schema() AND pg_class.relname = ANY($1) AND pg_has_role(relowner, 'USAGE')
-     AND n_mod_since_analyze > 1000 AND n_mod_since_analyze > reltuples";
+     AND n_mod_since_analyze > 1000 AND n_mod_since_analyze > reltuples
+     AND NOT EXISTS (SELECT FROM pg_stat_progress_analyze counting WHERE counting.relid = pg_class.oid)";
 
 /// Counts until `stop`.
 pub async fn keep(pool: PgPool, stop: CancellationToken) {
