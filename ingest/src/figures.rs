@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::http::StatusCode;
-use contract::{signature::Refused, telemetry::LogThread};
+use contract::signature::Refused;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use tokio::time::sleep;
 
 use crate::{publish::Unconfirmed, spool::NotStored};
 
@@ -30,9 +29,6 @@ const SPOOL_BYTES: &str = "buzon_spool_bytes";
 const SPOOL_MAX_BYTES: &str = "buzon_spool_max_bytes";
 const SPOOL_OLDEST: &str = "buzon_spool_oldest_seconds";
 const LOG_LEFT_OUT: &str = "buzon_log_lines_left_out_total";
-
-/// How often it is looked how many lines of the log have been left out.
-const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// Every status that the door answers a webhook with.
 const STATUSES: [StatusCode; 7] = [
@@ -113,12 +109,9 @@ impl Figures {
         }
     }
 
-    /// Keeps the log's thread until the runtime ends, and counts what it leaves out.
-    pub(crate) async fn keep_log(self, log: LogThread) {
-        loop {
-            self.log_left_out.absolute(log.left_out());
-            sleep(LOOK_AT_LOG_EVERY).await;
-        }
+    /// How many lines of the log have been left out since the start.
+    pub(crate) fn log_left_out(&self, lines: u64) {
+        self.log_left_out.absolute(lines);
     }
 
     pub(crate) fn received(&self, status: StatusCode) {

@@ -8,7 +8,7 @@ use std::{
 use actix_web::{App, HttpServer, dev::Server, web};
 use anyhow::Context;
 use contract::{health, health::Health, lifecycle, telemetry, telemetry::LogThread};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +28,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// wait for it, so that it gets to read the answer instead of a reset.
 const LINGER: Duration = Duration::from_secs(3);
 
+/// How often it is looked how many lines of the log have been left out.
+const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(5);
+
 /// What a stop leaves for drainer and publisher: their last confirms and the goodbye to the broker.
 const PUBLISHER_SHARE: Duration = Duration::from_secs(3);
 
@@ -43,7 +46,7 @@ pub async fn run(settings: IngestSettings, log: LogThread) -> anyhow::Result<()>
     let stop = lifecycle::stop_on_signals()?;
     let rendered = telemetry::start_figures()?;
     let figures = Figures::register();
-    tokio::spawn(figures.clone().keep_log(log));
+    tokio::spawn(keep_log(log, figures.clone()));
     let health = Health::either(&[publish::HEALTH_PART, spool::HEALTH_PART]);
     let spool = Spool::open(&settings.spool, figures.clone())?;
     let metrics_listener = listen(settings.metrics_address, "BUZON_INGEST_METRICS_ADDR")?;
@@ -81,6 +84,14 @@ pub async fn run(settings: IngestSettings, log: LogThread) -> anyhow::Result<()>
     admin.await??;
     tracing::info!("ingest stopped");
     Ok(ended?)
+}
+
+/// Keeps the log's thread until the runtime ends, and counts what it leaves out.
+async fn keep_log(log: LogThread, figures: Figures) {
+    loop {
+        figures.log_left_out(log.left_out());
+        sleep(LOOK_AT_LOG_EVERY).await;
+    }
 }
 
 /// The server of the door, with liveness and readiness beside it.
