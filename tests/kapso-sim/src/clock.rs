@@ -29,8 +29,9 @@ pub fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// ISO-8601 in UTC with whole seconds.
-pub(crate) fn iso(at: OffsetDateTime) -> String {
+/// ISO-8601 in UTC with whole seconds, as Kapso writes most of its times.
+#[must_use]
+pub fn iso(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(SECONDS).unwrap_or_default()
 }
 

@@ -23,7 +23,7 @@ mod world;
 pub use self::{
     act::RawWebhook,
     call::{AcceptedMark, AcceptedSend, Call},
-    clock::now,
+    clock::{iso, now},
     config::{Buffering, SimConfig, Statuses},
     delivery::{Attempt, Delivery, DeliveryState},
     dialect::Dialect,

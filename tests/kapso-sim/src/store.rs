@@ -49,12 +49,12 @@ impl Store {
         self.message_by_name.get(name).and_then(|&at| self.messages.get(at))
     }
 
-    /// The conversation of this id, made up if it is not known.
+    /// The conversation of this id, made up if it is not known; with a number that nobody can have.
     pub(crate) fn conversation_or_new(&mut self, id: &str, at: OffsetDateTime) -> Conversation {
         if let Some(known) = self.conversation(id) {
             return known.clone();
         }
-        let number = format!("569{:08}", self.conversations.len());
+        let number = format!("999{:08}", self.conversations.len());
         let conversation =
             Conversation { id: id.to_owned(), ..Conversation::open(Contact::with_number(&number), at) };
         self.insert(conversation.clone());

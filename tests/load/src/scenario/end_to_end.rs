@@ -65,7 +65,15 @@ impl Bench {
             Watched { name: "worker", pid: worker.pid() },
         ];
         tell(began, &format!("{scenario}: {seconds} s"));
-        let (sent, cpu) = self.play::<Sent>("generator", Part::Send(sending.clone()), watched).await?;
+        let pids = [ingest.pid(), worker.pid()];
+        // What grows all the time shows from there to the end.
+        let early = async {
+            tokio::time::sleep(Duration::from_secs_f64(WARM_UP + seconds / 10.0)).await;
+            pids.map(|pid| memory(pid).0)
+        };
+        let play = self.play::<Sent>("generator", Part::Send(sending.clone()), watched);
+        let (played, early) = tokio::join!(play, early);
+        let (sent, cpu) = played?;
         let unstored = behind(&place, sent.count).await?;
         let unsent = pending(&place).await?;
         self.figures.add(scenario, "answered", "/s", sent.rate);
@@ -75,8 +83,9 @@ impl Bench {
         self.add_costs(scenario, "all", &costs, &["generator", "ingest", "broker", "worker", "postgres"]);
         self.figures.add(scenario, "not stored yet at the end", "", unstored as f64);
         self.figures.add(scenario, "effects that wait at the end", "", unsent as f64);
-        for (name, process) in [("ingest", &ingest), ("worker", &worker)] {
-            let (now, most) = memory(process.pid());
+        for ((name, pid), early) in ["ingest", "worker"].into_iter().zip(pids).zip(early) {
+            let (now, most) = memory(pid);
+            self.figures.add(scenario, &format!("{name}: resident after a tenth"), "MiB", early);
             self.figures.add(scenario, &format!("{name}: resident at the end"), "MiB", now);
             self.figures.add(scenario, &format!("{name}: resident at the most"), "MiB", most);
         }

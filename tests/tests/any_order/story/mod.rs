@@ -103,8 +103,7 @@ impl Story {
     }
 
     fn iso(&self, seconds: i64) -> String {
-        let at = self.at(seconds);
-        format!("{}T{}Z", at.date(), at.time().to_string().trim_end_matches(".0"))
+        kapso_sim::iso(self.at(seconds))
     }
 
     /// Tells an event in these dialects, as far as they have words for it.

@@ -41,7 +41,7 @@ impl Road {
         Self::called_by(style, SimConfig { dialect, statuses, page_at_most: Some(1), ..kapso() }).await
     }
 
-    async fn called_by(style: Style, kapso: SimConfig) -> Result<Self> {
+    pub(crate) async fn called_by(style: Style, kapso: SimConfig) -> Result<Self> {
         let mut road = Self::beside(kapso).await?;
         if style == Style::Proxy {
             road.stage.set("KAPSO_API_BASE_URL", road.sim.meta_proxy_url());

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::wait;
-use kapso_sim::{Dialect, Outcome, Reply, Statuses};
+use kapso_sim::{Dialect, Fault, Outcome, RawWebhook, Reply, SentIds, SimConfig, Statuses};
+use serde_json::json;
 
 use super::scene::{LISTED_TWICE, STYLES, Style};
-use crate::scene::{A_WHILE, PATIENCE, Road, holds};
+use crate::scene::{A_WHILE, PATIENCE, Road, holds, kapso, number};
 
 /// The text by the webhook of its status: the conversation API echoes nothing.
 #[tokio::test]
@@ -62,6 +63,35 @@ async fn a_webhook_without_its_text_does_not_hide_it_in_the_listing() -> Result<
         .await?;
     let effect = road.went_out(&ids, "a message with its text").await?;
     assert_eq!((effect.attempts, road.sent().len(), road.count(textless).await?), (1, 1, 0));
+    road.one_message_each().await
+}
+
+/// Numbers are written in several ways: the listing of a conversation has another one than its webhooks had. The
+/// webhook of the reply does not say what it says, so that nothing else tells.
+#[tokio::test]
+async fn a_conversation_is_the_same_under_another_number() -> Result<()> {
+    let statuses = Statuses { sent: Some(Duration::from_millis(200)), ..Statuses::NONE };
+    let kapso = SimConfig { dialect: Dialect::Guide, statuses, lenient: true, ..kapso() };
+    let road = Road::called_by(Style::Conversation, kapso).await?;
+    let _programs = road.open().await?;
+    // Kapso makes up the number of a conversation that it has not seen.
+    let ids = SentIds {
+        message_id: "wamid.BY-HAND".to_owned(),
+        wamid: "wamid.BY-HAND".to_owned(),
+        conversation_id: "c0ffee00-0000-4000-8000-000000000001".to_owned(),
+    };
+    let body = json!({
+        "event_type": "message.received",
+        "conversation_id": ids.conversation_id,
+        "message_id": ids.message_id,
+        "payload": { "from": number(0), "content": "Necesito ayuda", "message_type": "text" },
+    });
+    road.sim.fault(Fault::next_send(Outcome::AcceptThenCut));
+    road.sim.send_raw(RawWebhook::new("message.received", body.to_string()));
+    let effect = road.went_out(&ids, "a message with its text").await?;
+    let sent = road.sent();
+    assert_eq!((effect.attempts, sent.len(), &sent[0].conversation_id), (1, 1, &ids.conversation_id));
+    assert_ne!(sent[0].to.as_deref(), Some(number(0).trim_start_matches('+')), "another number");
     road.one_message_each().await
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn ask(
     patience: Duration,
 ) -> Result<Listing, AskError> {
     let found = match read(asker, group).await {
-        Ok(found) => keep(store, group, found).await,
+        Ok(found) => keep(store, asker.client.style(), group, found).await,
         Err(error) => Err(error),
     };
     match found {
@@ -160,9 +160,13 @@ impl Group {
     }
 }
 
-/// Stores what is in one of the lanes and is not known; how much that was.
-async fn keep(store: &Store, group: &Group, found: Vec<Listed>) -> Result<usize, AskError> {
-    let found = in_lanes(store, group, found).await?;
+/// Stores what is in one of the lanes and is not known; how much that was. What a conversation lists is in its lane,
+/// whatever number Kapso has for whom it is with: people's numbers are written in several ways, and change.
+async fn keep(store: &Store, style: ApiStyle, group: &Group, found: Vec<Listed>) -> Result<usize, AskError> {
+    let found = match style {
+        ApiStyle::Conversation => found,
+        ApiStyle::MetaProxy => in_lanes(store, group, found).await?,
+    };
     let webhooks: Vec<Envelope> =
         not_known(&store.pool, found).await?.into_iter().map(|listed| listed.webhook).collect();
     if webhooks.is_empty() {
@@ -180,7 +184,7 @@ async fn keep(store: &Store, group: &Group, found: Vec<Listed>) -> Result<usize,
 async fn in_lanes(store: &Store, group: &Group, found: Vec<Listed>) -> Result<Vec<Listed>, AskError> {
     let lanes: BTreeSet<&str> = group.due.iter().filter_map(|due| due.contact_id.as_deref()).collect();
     if lanes.is_empty() {
-        // Lanes of conversations: their own messages alone are listed.
+        // Lanes of conversations: which of them a message is in is looked at when it is stored.
         return Ok(found);
     }
     let names: Vec<&str> = found.iter().filter_map(|listed| listed.contact.as_deref()).collect();
