@@ -7,5 +7,6 @@ mod earlier;
 mod envelopes;
 mod migrations;
 mod rows;
+mod spool;
 mod statements;
 mod waiting;
