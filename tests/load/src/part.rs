@@ -27,6 +27,8 @@ pub enum Part {
     Door(bare::door::BareDoor),
     /// One client that publishes with confirms.
     Publish(bare::publish::Publishing),
+    /// One client that publishes by a schedule.
+    Confirm(bare::confirm::Confirming),
     /// One client that consumes and acknowledges.
     Consume(bare::consume::Consuming),
     /// The worker's statements, without a broker.
@@ -71,6 +73,7 @@ impl Part {
             Self::Send(part) => serde_json::to_string(&part.run(cue).await?),
             Self::Door(part) => serde_json::to_string(&part.run(cue).await?),
             Self::Publish(part) => serde_json::to_string(&part.run(cue).await?),
+            Self::Confirm(part) => serde_json::to_string(&part.run(cue).await?),
             Self::Consume(part) => serde_json::to_string(&part.run(cue).await?),
             Self::Store(part) => serde_json::to_string(&part.run(cue).await?),
             Self::Naive(part) => serde_json::to_string(&part.run(cue).await?),

@@ -1,6 +1,7 @@
 //! Programs that do one part of the product's work and nothing else: what the machine can do at the most, with the
 //! same libraries and the same bodies, measured between the runs of the product.
 
+pub mod confirm;
 pub mod consume;
 pub mod door;
 pub mod naive;

@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, ensure};
 use contract::envelope::Envelope;
 use contract::topology;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm};
 use serde::{Deserialize, Serialize};
@@ -21,7 +20,7 @@ use crate::traffic::{Stream, Traffic};
 const WINDOW: usize = 1024;
 
 /// So many bodies are made beforehand and sent again and again, where only their cost counts.
-const BODIES: u64 = 20_000;
+pub(super) const BODIES: u64 = 20_000;
 
 /// The queue of bare messages.
 pub const QUEUE: &str = "bare";
@@ -47,19 +46,15 @@ impl Publishing {
     /// When the broker is away or does not confirm.
     pub async fn run(self, cue: impl AsyncFnOnce() -> Result<()>) -> Result<Done> {
         let connection = Connection::connect(&self.amqp, ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
         let traffic = Traffic::of(self.stream.clone())?;
         let done = if self.enveloped > 0 {
             topology::declare(&connection, "/").await?;
+            let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             cue().await?;
             fill(&channel, &traffic, self.enveloped).await?
         } else {
-            let mut arguments = FieldTable::default();
-            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-            let options = QueueDeclareOptions { durable: true, ..Default::default() };
-            channel.queue_declare(QUEUE.into(), options, arguments).await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            let channel = open(&connection).await?;
             let bodies: Vec<_> = (0..BODIES).map(|number| envelope(&traffic, number)).collect();
             cue().await?;
             publish(&channel, &bodies, self.seconds).await?
@@ -67,6 +62,17 @@ impl Publishing {
         connection.close(200, "done".into()).await?;
         Ok(done)
     }
+}
+
+/// A channel that confirms, and the queue of bare messages.
+pub(super) async fn open(connection: &Connection) -> Result<Channel> {
+    let channel = connection.create_channel().await?;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    channel.queue_declare(QUEUE.into(), options, arguments).await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
 }
 
 async fn publish(channel: &Channel, bodies: &[Envelope], seconds: f64) -> Result<Done> {

@@ -6,7 +6,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{Bench, ceiling, tell};
+use crate::bare::confirm::Confirming;
 use crate::bare::publish::Publishing;
+use crate::latency::Latency;
 use crate::part::{Done, Part};
 use crate::send::Sent;
 use crate::traffic::Traffic;
@@ -43,10 +45,16 @@ impl Bench {
 
         for round in 1..=self.rounds {
             let rate = (durable / 2.0).round();
+            tell(began, &format!("door, round {round}: confirms alone, by a schedule of {rate}/s"));
+            let confirmed = self.bare_confirms(rate).await?;
             tell(began, &format!("door, round {round}: ingest, by a schedule of {rate}/s"));
             let sent = self.ingest("half", Some(rate), 2.0 * SECONDS).await?;
             self.figures.add(DOOR, "half: rate", "/s", sent.rate);
             for (name, value) in [
+                ("half: confirms alone, p50", confirmed.p50),
+                ("half: confirms alone, p99", confirmed.p99),
+                ("half: confirms alone, p99.9", confirmed.p999),
+                ("half: confirms alone, longest", confirmed.max),
                 ("half: p50", sent.latency.p50),
                 ("half: p99", sent.latency.p99),
                 ("half: p99.9", sent.latency.p999),
@@ -68,6 +76,18 @@ impl Bench {
         self.figures.add(DOOR, "publishes alone", "/s", done.rate());
         self.add_costs(DOOR, "publishes alone", &cpu.per_event(done.count), &["client", "broker"]);
         self.servers.clear(place).await
+    }
+
+    /// What an answer can't be sooner than, at this rate.
+    async fn bare_confirms(&mut self, rate: f64) -> Result<Latency> {
+        let place = self.servers.place().await?;
+        let (amqp, stream) = (place.amqp.clone(), self.stream());
+        let part =
+            Part::Confirm(Confirming { amqp, stream, rate, seconds: 2.0 * SECONDS, warm_up: WARM_UP });
+        let (latency, cpu) = self.play::<Latency>("client", part, Vec::new()).await?;
+        self.add_costs(DOOR, "confirms alone", &cpu.per_event(latency.count), &["client", "broker"]);
+        self.servers.clear(place).await?;
+        Ok(latency)
     }
 
     /// Loads ingest, and then lets a worker store everything, so that it can be looked for.
