@@ -148,6 +148,7 @@ impl Spool {
 /// run was killed, and never answered 200.
 fn take_stock(directory: &Directory, contents: Contents, max_bytes: u64) -> Stock {
     let (mut segments, mut other_bytes) = (Vec::new(), contents.damaged_bytes);
+    let last = contents.segments.last().map_or(0, |name| name.number);
     for name in contents.segments {
         match look_at(directory, name) {
             Ok(segment) if segment.bytes == 0 => {
@@ -166,7 +167,7 @@ fn take_stock(directory: &Directory, contents: Contents, max_bytes: u64) -> Stoc
     if webhooks > 0 {
         tracing::info!(spool.webhooks = webhooks, "an earlier run has left webhooks in the spool");
     }
-    Stock::new(segments, other_bytes, max_bytes)
+    Stock::new(segments, last, other_bytes, max_bytes)
 }
 
 fn look_at(directory: &Directory, name: Name) -> io::Result<Segment> {
@@ -202,7 +203,7 @@ pub(crate) fn always(outcome: Result<(), NotStored>) -> Spool {
             }
         }
     });
-    Spool { jobs, stock: Arc::new(Stock::new(Vec::new(), 0, 0)), figures: Figures::register() }
+    Spool { jobs, stock: Arc::new(Stock::new(Vec::new(), 0, 0, 0)), figures: Figures::register() }
 }
 
 /// A spool whose disk never answers.
@@ -211,7 +212,7 @@ pub(crate) fn silent() -> Spool {
     let (jobs, queue) = mpsc::channel(WAITING);
     // Never dropped: whoever waits, waits.
     std::mem::forget(queue);
-    Spool { jobs, stock: Arc::new(Stock::new(Vec::new(), 0, 0)), figures: Figures::register() }
+    Spool { jobs, stock: Arc::new(Stock::new(Vec::new(), 0, 0, 0)), figures: Figures::register() }
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use contract::envelope::Envelope;
+use contract::{envelope::Envelope, nag::Nag};
 use time::OffsetDateTime;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     directory::{Directory, Name},
@@ -21,6 +23,16 @@ use super::{
     stock::{Stock, Stretch},
 };
 use crate::figures::Figures;
+
+/// What the system says of a disk that can't read. Source: Linux, errno(3).
+const EIO: i32 = 5;
+
+/// After this long what could not be read is tried again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// So often the disk may fail at the same place before that counts as damage: a trouble that passes must not cost
+/// webhooks, and a bad sector must not hold up those behind it.
+const FAILURES: u32 = 5;
 
 /// Where a webhook is in the spool. Places are in the order in which webhooks were stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,20 +59,37 @@ pub(crate) struct Source {
     place: (u64, u64),
     read: VecDeque<(Place, Bytes)>,
     begun: BTreeMap<Name, Begun>,
+    /// How often the next stretch could not be read, and when it is tried again.
+    failures: u32,
+    again_at: Option<Instant>,
+    nag: Nag,
+}
+
+/// What comes of a read.
+enum Read {
+    Bytes(Vec<u8>),
+    /// They can't be had: the file is not what was written.
+    Damaged(io::Error),
+    /// Perhaps later: it is the system that has trouble.
+    NotNow(io::Error),
 }
 
 impl Source {
     pub(super) fn new(directory: Arc<Directory>, stock: Arc<Stock>, figures: Figures) -> Self {
         let (place, read, begun) = ((0, 0), VecDeque::new(), BTreeMap::new());
-        Self { directory, stock, figures, place, read, begun }
+        let nag = Nag::default();
+        Self { directory, stock, figures, place, read, begun, failures: 0, again_at: None, nag }
     }
 
     /// Waits until there may be more than there was.
     pub(crate) async fn changed(&self) {
-        self.stock.changed().await;
+        match self.again_at {
+            None => self.stock.changed().await,
+            Some(at) => sleep_until(at).await,
+        }
     }
 
-    /// The next webhook, if there is one now.
+    /// The next webhook, if there is one now. Nothing is lost when this is dropped.
     pub(crate) async fn next(&mut self) -> Option<(Place, Envelope)> {
         loop {
             while let Some((place, bytes)) = self.read.pop_front() {
@@ -73,15 +102,46 @@ impl Source {
                     Err(why) => self.found_damage(place.segment, place.offset, &why.to_string()),
                 }
             }
+            if self.again_at.is_some_and(|at| Instant::now() < at) {
+                return None;
+            }
             let stretch = self.stock.after(self.place)?;
+            let path = self.directory.path_of(stretch.name);
+            let read = tokio::task::spawn_blocking(move || read(&path, stretch)).await;
+            let read = self.judge(read.unwrap_or_else(|error| Err(io::Error::other(error))));
+            if let Read::NotNow(error) = read {
+                self.again_at = Some(Instant::now() + READ_AGAIN_AFTER);
+                if self.nag.is_due("spool", std::time::Instant::now()) {
+                    tracing::error!(file = %stretch.name, %error, "the spool can't be read now; trying for ever");
+                }
+                return None;
+            }
+            // Only now: a reader that was dropped while the disk was asked has taken nothing.
+            (self.failures, self.again_at) = (0, None);
             self.place = (stretch.name.number, stretch.to);
             self.begun.entry(stretch.name).or_default().read_to = stretch.to;
-            let path = self.directory.path_of(stretch.name);
-            match tokio::task::spawn_blocking(move || read(&path, stretch)).await {
-                Ok(Ok(bytes)) => self.take_apart(stretch, &bytes.into()),
-                Ok(Err(error)) => self.found_damage(stretch.name, stretch.from, &error.to_string()),
-                Err(error) => self.found_damage(stretch.name, stretch.from, &error.to_string()),
+            match read {
+                Read::Bytes(bytes) => self.take_apart(stretch, &bytes.into()),
+                Read::Damaged(error) | Read::NotNow(error) => {
+                    self.found_damage(stretch.name, stretch.from, &error.to_string());
+                }
             }
+        }
+    }
+
+    /// A file that is gone or too short is damaged, and one that the disk can't read again and again. What the system
+    /// lacks (files, memory) says nothing of the file.
+    fn judge(&mut self, read: io::Result<Vec<u8>>) -> Read {
+        let error = match read {
+            Ok(bytes) => return Read::Bytes(bytes),
+            Err(error) => error,
+        };
+        let is_of_the_disk = error.raw_os_error() == Some(EIO);
+        self.failures += u32::from(is_of_the_disk);
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Read::Damaged(error),
+            _ if is_of_the_disk && self.failures >= FAILURES => Read::Damaged(error),
+            _ => Read::NotNow(error),
         }
     }
 
@@ -100,7 +160,7 @@ impl Source {
             .begun
             .iter()
             .filter(|(name, begun)| begun.open.is_empty() && reading != Some(**name))
-            .filter(|(name, begun)| self.stock.retire(**name, begun.read_to))
+            .filter(|(name, begun)| self.stock.retire(**name, begun.read_to, begun.damaged))
             .map(|(name, begun)| (*name, begun.read_to, begun.damaged))
             .collect();
         for (name, bytes, damaged) in ended {

@@ -71,12 +71,13 @@ pub(super) struct Stock {
 }
 
 impl Stock {
-    pub(super) fn new(segments: Vec<Segment>, damaged_bytes: u64, max_bytes: u64) -> Self {
-        let next_number = segments.last().map_or(1, |last| last.name.number + 1);
+    /// `last` is the number of the last file that is in the directory, be it readable or not: a place is found by
+    /// numbers, and two files of one number would be taken for one.
+    pub(super) fn new(segments: Vec<Segment>, last: u64, other_bytes: u64, max_bytes: u64) -> Self {
         let account = Account {
             segments: segments.into(),
-            other_bytes: damaged_bytes,
-            next_number,
+            other_bytes,
+            next_number: last + 1,
             busy_since: None,
             failed: None,
             refused: 0,
@@ -216,10 +217,13 @@ impl Stock {
     }
 
     /// Gives up a segment that has been drained up to `offset`, if nothing has been or is being
-    /// added. It counts as `other_bytes` until its file is gone (see [`Stock::freed`]).
-    pub(super) fn retire(&self, name: Name, offset: u64) -> bool {
+    /// added, and every webhook of it is confirmed; of a damaged one some can't be. It counts as
+    /// `other_bytes` until its file is gone (see [`Stock::freed`]).
+    pub(super) fn retire(&self, name: Name, offset: u64, damaged: bool) -> bool {
         let mut account = self.lock();
-        let done = account.segment(name).is_some_and(|segment| !segment.held && segment.bytes == offset);
+        let done = account.segment(name).is_some_and(|segment| {
+            !segment.held && segment.bytes == offset && (damaged || segment.webhooks == 0)
+        });
         if done {
             account.segments.retain(|segment| segment.name != name);
             account.other_bytes += offset;

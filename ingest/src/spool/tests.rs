@@ -10,6 +10,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use futures_util::FutureExt as _;
+
 pub(crate) use super::record::tests::webhook;
 use super::*;
 
@@ -214,16 +216,64 @@ async fn a_segment_stays_until_its_last_webhook_is_done() {
     until("the segment to go", || scratch.segments().is_empty()).await;
 }
 
+/// The drainer stops while the disk is being asked: what nobody took is still there, and so is its file.
+#[tokio::test]
+async fn a_read_that_nobody_waits_for_takes_nothing_with_it() {
+    let scratch = scratch();
+    let (spool, mut source) = open(&scratch);
+    store(&spool, b"a").await.unwrap();
+    assert!(source.next().now_or_never().is_none(), "the disk is asked");
+    source.tidy();
+    assert_eq!(spool.stock.level().webhooks, 1);
+    drop((spool, source));
+    let (_spool, mut source) = open(&scratch);
+    assert_eq!(rest(&mut source).await, [b"a"]);
+}
+
+/// Too many open files, no memory: that says nothing of the file.
+#[tokio::test]
+async fn what_can_not_be_read_now_is_read_later() {
+    let scratch = scratch();
+    let (spool, mut source) = open(&scratch);
+    store(&spool, b"a").await.unwrap();
+    let [segment] = &scratch.segments()[..] else { panic!("one segment") };
+    let elsewhere = segment.with_extension("elsewhere");
+    fs::rename(segment, &elsewhere).unwrap();
+    // What can be opened and not be read.
+    fs::create_dir(segment).unwrap();
+    assert!(source.next().await.is_none());
+    source.tidy();
+    fs::remove_dir(segment).unwrap();
+    fs::rename(&elsewhere, segment).unwrap();
+    source.changed().await;
+    assert_eq!(rest(&mut source).await, [b"a"]);
+    until("the segment to go", || scratch.segments().is_empty()).await;
+    assert!(scratch.files("damaged").is_empty());
+}
+
+/// A number is given once, also where its file can't be read at a start.
+#[tokio::test]
+async fn a_file_that_can_not_be_read_keeps_its_number() {
+    let scratch = scratch();
+    let unreadable = Name { number: 7, mark: [7; 8] }.to_string();
+    fs::create_dir(scratch.join(&unreadable)).unwrap();
+    let (spool, mut source) = open(&scratch);
+    store(&spool, b"a").await.unwrap();
+    let names: Vec<_> = scratch.segments().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+    assert!(names.len() == 2 && names[1].to_str().unwrap().starts_with("0000000000000008-"), "{names:?}");
+    assert_eq!(rest(&mut source).await, [b"a"]);
+}
+
 /// A group fails: the next one goes to another file, and the first file ends where it was good.
 #[tokio::test]
 async fn nothing_is_written_to_a_file_that_failed() {
     let scratch = scratch();
     let directory = Arc::new(Directory::open(&scratch).unwrap());
-    let stock = Stock::new(Vec::new(), 0, 1024);
+    let stock = Stock::new(Vec::new(), 0, 0, 1024);
     let name = stock.next_name();
     directory.create(name).unwrap();
     stock.began(name);
-    assert!(!stock.retire(name, 0), "it is held");
+    assert!(!stock.retire(name, 0, false), "it is held");
     stock.stored(name, 10, 1, time::OffsetDateTime::now_utc());
     assert!(stock.hold(name));
     stock.failed(NotStored::Failed);
@@ -231,7 +281,9 @@ async fn nothing_is_written_to_a_file_that_failed() {
     assert_eq!(stock.release(name), 10);
     stock.recovered();
     assert_eq!(stock.level().trouble, None);
-    assert!(stock.retire(name, 10));
+    assert!(!stock.retire(name, 10, false), "a webhook of it is not confirmed");
+    stock.confirmed(name, None);
+    assert!(stock.retire(name, 10, false));
     assert!(!stock.hold(name), "it was given up");
 }
 
