@@ -24,6 +24,10 @@ use crate::{fault::Fault, figures, outage::Met, store::Store};
 /// How long a window waits for more once it holds something.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How many bytes of bodies a window takes before it is full: far below what Postgres takes in a statement (1 GiB), and
+/// what a worker should need.
+const BYTES: usize = 32 * 1024 * 1024;
+
 /// How many deliveries are decoded before others have their turn.
 const AT_A_TIME: usize = 8;
 
@@ -58,6 +62,34 @@ pub(super) enum Stopped {
     GivenBack(&'static str),
 }
 
+/// Deliveries as they come. How they ended is kept until somebody asks: a consumer says it once, and never again.
+struct Deliveries {
+    consumer: Consumer,
+    queue: &'static str,
+    ended: Option<Stopped>,
+}
+
+impl Deliveries {
+    /// The next one; none once they have ended. Nothing is lost when this is dropped.
+    async fn next(&mut self) -> Option<Delivery> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let ended = match self.consumer.next().await {
+            Some(Ok(delivery)) => return Some(delivery),
+            Some(Err(error)) => error.into(),
+            None => Stopped::Cancelled(self.queue),
+        };
+        self.ended = Some(ended);
+        None
+    }
+
+    /// How they ended.
+    fn end(&mut self) -> Stopped {
+        self.ended.take().unwrap_or(Stopped::Cancelled(self.queue))
+    }
+}
+
 impl Queue<'_> {
     /// Consumes until `session` ends, on a channel of its own. An outage is waited out until
     /// `stop`: while nothing can be stored there is no use in another session.
@@ -72,15 +104,16 @@ impl Queue<'_> {
         channel.basic_qos(self.settings.prefetch, BasicQosOptions::default()).await?;
         let tag = format!("{}.{}", self.name, std::process::id());
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-        let mut consumer = channel.basic_consume(self.name.into(), tag.into(), options, none).await?;
+        let consumer = channel.basic_consume(self.name.into(), tag.into(), options, none).await?;
+        let mut deliveries = Deliveries { consumer, queue: self.name, ended: None };
         let mut window = Window::default();
-        while self.gather(&mut window, &mut consumer, session).await? {
+        while self.gather(&mut window, &mut deliveries, session).await? {
             let began = Instant::now();
             // The broker and our reading are at the next window while Postgres is at this one: the longer that takes,
             // the more the next one takes at once.
             let mut next = Window::default();
             let filled = async {
-                session.run_until_cancelled(self.fill(&mut next, &mut consumer)).await;
+                session.run_until_cancelled(self.fill(&mut next, &mut deliveries)).await;
                 future::pending().await
             };
             let is_stored = tokio::select! {
@@ -104,34 +137,34 @@ impl Queue<'_> {
     async fn gather(
         &self,
         window: &mut Window,
-        consumer: &mut Consumer,
+        deliveries: &mut Deliveries,
         session: &CancellationToken,
     ) -> Result<bool, Stopped> {
         if window.is_empty() {
             let first = tokio::select! {
                 biased;
                 () = session.cancelled() => return Ok(false),
-                delivery = consumer.next() => delivery.ok_or(Stopped::Cancelled(self.name))??,
+                delivery = deliveries.next() => delivery,
             };
-            self.add(window, first);
+            self.add(window, first.ok_or_else(|| deliveries.end())?);
         }
         // What is here already costs no timer.
-        if self.fill(window, consumer).now_or_never().is_none() {
+        if self.fill(window, deliveries).now_or_never().is_none() {
             // It is full, it ends, or it has waited long enough: all the same.
-            let _ = timeout_at(window.began() + LINGER, self.fill(window, consumer)).await;
+            let _ = timeout_at(window.began() + LINGER, self.fill(window, deliveries)).await;
         }
         Ok(true)
     }
 
     /// Adds deliveries to a window until it is full. Nothing is lost when this is dropped.
-    async fn fill(&self, window: &mut Window, consumer: &mut Consumer) {
-        while window.len() < self.settings.window {
+    async fn fill(&self, window: &mut Window, deliveries: &mut Deliveries) {
+        while window.len() < self.settings.window && window.bytes() < BYTES {
             // Decoding them all at once would let Postgres wait for the next statement.
             if window.len().is_multiple_of(AT_A_TIME) {
                 yield_now().await;
             }
-            // A consumer that ends is a fault of the next window; this one is stored first.
-            let Some(Ok(delivery)) = consumer.next().await else { break };
+            // What ends them is a fault of the next window; this one is stored first.
+            let Some(delivery) = deliveries.next().await else { break };
             self.add(window, delivery);
         }
     }

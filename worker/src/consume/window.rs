@@ -30,6 +30,7 @@ pub(super) struct Window {
     /// The last delivery: acknowledging it acknowledges the window.
     last_tag: Option<u64>,
     len: usize,
+    bytes: usize,
 }
 
 impl Window {
@@ -39,6 +40,7 @@ impl Window {
         let Delivery { delivery_tag, properties, data, .. } = delivery;
         self.last_tag = Some(delivery_tag);
         self.len += 1;
+        self.bytes += data.len();
         let redelivered =
             properties.headers().as_ref().and_then(|headers| headers.inner().get(DELIVERY_COUNT));
         let suspect = slowly || redelivered.and_then(count).is_some_and(|count| count >= SUSPECT_AFTER);
@@ -51,6 +53,11 @@ impl Window {
                 None => self.fresh.add(webhook),
             }
         }
+    }
+
+    /// How long their bodies are together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many deliveries it holds.
