@@ -207,6 +207,13 @@ async fn what_is_discarded_is_tried_again_when_somebody_wants_it() -> Result<()>
     scene.effects(&["retry", &id, "--even-if-old"]).await?.fine()?;
     scene.is_owed_as(&old, "done").await?;
     ensure!(scene.sends_to(&first) == 3);
+
+    // That somebody had it sent is the last word: what is told again makes it neither too old nor owed once more.
+    let replayed = scene.stage.finish("worker", &["replay", "--all", "--effects"]).await?;
+    ensure!(replayed.code == Some(0), "{replayed:?}");
+    scene.is_owed_as(&old, "done").await?;
+    scene.settled().await?;
+    ensure!(scene.sends_to(&first) == 3);
     Ok(())
 }
 

@@ -62,7 +62,8 @@ impl Row {
 }
 
 /// Locks those of these effects that have not left. One that somebody else is just changing is
-/// being leased, or settled: it is not waited for.
+/// being leased, or settled: it is not waited for. Where a person has had it tried again, that is the
+/// last word: what is learnt later neither refuses it nor owes it once more.
 pub(super) async fn lock(tx: &mut PgConnection, keys: &[(EffectKind, &str)]) -> sqlx::Result<Vec<Known>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT effects.id, kind, message_id, kapso_message_id, effects.conversation_id, effects.phone_number_id,
@@ -70,7 +71,8 @@ pub(super) async fn lock(tx: &mut PgConnection, keys: &[(EffectKind, &str)]) -> 
             lanes.conversation_id AS lane_conversation, expires_at, refused, outcome
          FROM effects LEFT JOIN lanes ON lanes.id = lane
          WHERE (message_id, kind) IN (SELECT * FROM UNNEST($1::text[], $2::text[]))
-            AND lease IS NULL AND (state = 'pending' OR refused IS NOT NULL)
+            AND lease IS NULL AND (state = 'pending' OR state = 'discarded' AND refused IS NOT NULL)
+            AND retried_at IS NULL
          FOR UPDATE OF effects SKIP LOCKED",
     )
     .bind(keys.iter().map(|(_, message_id)| *message_id).collect::<Vec<_>>())

@@ -157,7 +157,7 @@ pub async fn attempts(pool: &PgPool, id: i64) -> sqlx::Result<Vec<Attempt>> {
 pub async fn retry(pool: &PgPool, id: i64, state: &str) -> sqlx::Result<bool> {
     let retried = sqlx::query(
         "UPDATE effects SET state = 'pending', settled_at = NULL, lease = NULL, lease_token = NULL,
-            next_at = now(), retried_at = now(),
+            next_at = now(), retried_at = now(), refused = NULL,
             expires_at = CASE WHEN expires_at < now() THEN now() + make_interval(secs => $3) ELSE expires_at END,
             outcome = concat_ws('; ', 'tried again by hand', outcome)
          WHERE id = $1 AND state = $2 AND state IN ('discarded', 'unknown')",
