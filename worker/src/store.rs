@@ -159,13 +159,15 @@ impl Store {
         let mut lock = Lock::Shared;
         loop {
             let mut tx = self.pool.begin().await?;
+            // Before the projections' lock, which may be long in coming: else others claim it meanwhile, and count
+            // attempts that nobody has made.
+            if matches!(archiving, Archiving::Pending) && !batch.lock(&mut tx).await? {
+                return Ok(());
+            }
             project::lock(&mut tx, lock).await?;
             let new = match archiving {
                 Archiving::New(entries) => archive::insert(&mut tx, entries).await?,
                 Archiving::Pending => {
-                    if !batch.lock(&mut tx).await? {
-                        return Ok(());
-                    }
                     batch.note(&mut tx).await?;
                     batch.webhooks().map(|webhook| webhook.id).collect()
                 }

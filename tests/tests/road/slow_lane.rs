@@ -1,9 +1,13 @@
 //! One bad item costs itself only; and nothing is taken that can't be stored yet.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use harness::wait;
 use kapso_sim::{InboundMessage, SentIds};
 use rand::{RngExt as _, SeedableRng as _, distr::Alphanumeric, rngs::StdRng};
+use tokio::time::sleep;
+use worker::project::{self, Lock};
 
 use crate::scene::{PATIENCE, Road, figure, number};
 
@@ -119,6 +123,34 @@ async fn what_is_beyond_a_limit_of_postgres_is_a_dead_letter_and_its_neighbours_
     .await?;
     let bad = InboundMessage::text(number(99), "ayuda, veneno");
     road.one_bad_among_good(bad, MAX_ATTEMPTS, "beyond a limit (54000)").await
+}
+
+/// A rebuild or a merge keeps everybody waiting: that is no attempt of the webhook's.
+#[tokio::test]
+async fn whoever_waits_for_the_projections_has_the_webhook_that_he_waits_with() -> Result<()> {
+    let road = Road::new().await?;
+    let _programs = road.open().await?;
+    let ids = road.asks(0);
+    road.each_answered_once(&[ids]).await?;
+    let mut workers = Vec::new();
+    for _ in 0..3 {
+        workers.push(road.stage.worker().await?);
+    }
+    let mut held = road.pool.begin().await?;
+    project::lock(&mut held, Lock::Exclusive).await?;
+    let again = "UPDATE webhooks SET projected_at = NULL, attempts = 0, next_attempt_at = now()";
+    sqlx::query(again).execute(&road.pool).await?;
+    // As long as four claims take, with 5 s from each to the next.
+    sleep(Duration::from_secs(18)).await;
+    held.rollback().await?;
+    wait::until("the webhook", PATIENCE, async || -> Result<bool> {
+        let rows = road.rows("SELECT attempts, dead_at FROM webhooks WHERE projected_at IS NOT NULL").await?;
+        ensure!(rows.len() == 1 && rows[0]["attempts"] == 1 && rows[0]["dead_at"].is_null(), "{rows:?}");
+        Ok(true)
+    })
+    .await?;
+    assert_eq!(road.count("SELECT count(*) FROM dead_letters").await?, 0);
+    Ok(())
 }
 
 #[tokio::test]

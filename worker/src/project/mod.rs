@@ -106,7 +106,7 @@ pub enum ProjectError {
     Database(#[from] sqlx::Error),
 }
 
-/// Takes the lock that every projecting transaction holds from its first statement on.
+/// Takes the lock that every projecting transaction holds from before it projects anything.
 ///
 /// # Errors
 /// When Postgres refuses or is away.
