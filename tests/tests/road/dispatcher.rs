@@ -107,6 +107,7 @@ async fn what_is_refused_for_good_is_discarded_with_the_reason() -> Result<()> {
             Reply::window_closed(),
         ),
         (400, "HTTP 400: (#131026) Message undeliverable (131026)", meta),
+        (422, "HTTP 422: Postgres takes no \u{fffd}", Reply::kapso(422, "Postgres takes no \0")),
     ];
     for (contact, (status, why, reply)) in (0..).zip(refused) {
         let ids = road.asks_and_meets(contact, Outcome::Answer(reply));

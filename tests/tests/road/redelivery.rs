@@ -1,8 +1,14 @@
 //! The same fact again: delivered twice by the sender, told in other words, redelivered by the broker.
 
 use anyhow::{Result, ensure};
+use bytes::Bytes;
+use contract::envelope::{Envelope, Hints, WebhookId};
+use contract::kind::Kind;
+use contract::topology::EVENTS_EXCHANGE;
 use harness::wait;
 use kapso_sim::{DeliveryState, InboundMessage};
+use lapin::options::BasicPublishOptions;
+use lapin::{Connection, ConnectionProperties};
 use serde_json::Value;
 
 use crate::scene::{A_WHILE, PATIENCE, Road, holds, number};
@@ -122,5 +128,28 @@ async fn a_retry_does_not_open_a_dead_letter_again() -> Result<()> {
     let _ids = road.asks(1);
     becomes(1, 1).await?;
     assert_eq!(road.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL").await?, 0);
+    Ok(())
+}
+
+/// Somebody else publishes to the exchange, and writes what no text of Postgres' can hold: it costs itself only.
+#[tokio::test]
+async fn an_envelope_with_a_nul_in_it_holds_up_nobody() -> Result<()> {
+    let road = Road::new().await?;
+    let _programs = road.open().await?;
+    let kind = Kind::new("message.received");
+    let body = Bytes::from_static(b"{}");
+    let id = WebhookId::of(&kind, &body);
+    let by = "secret:\0".to_owned();
+    let strange = Envelope::recall(id, kind, time::OffsetDateTime::now_utc(), by, Hints::default(), body);
+    let connection =
+        Connection::connect(road.stage.setting("AMQP_URL"), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let (exchange, key) = (EVENTS_EXCHANGE.into(), strange.kind.as_str().into());
+    let options = BasicPublishOptions::default();
+    channel.basic_publish(exchange, key, options, &strange.body, strange.properties()).await?;
+    connection.close(200, "done".into()).await?;
+    road.each_answered_once(&road.ask(0..3)).await?;
+    let found = road.texts("SELECT verified_by FROM webhooks WHERE body = '{}'").await?;
+    assert_eq!(found, ["secret:\u{fffd}"]);
     Ok(())
 }

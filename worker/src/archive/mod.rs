@@ -76,7 +76,7 @@ pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Resul
         .bind(all().map(|entry| storable(entry.webhook.kind.as_str())).collect::<Vec<_>>())
         .bind(all().map(|entry| entry.dialect.map(Dialect::name)).collect::<Vec<_>>())
         .bind(all().map(|entry| headers(&entry.webhook.hints)).collect::<Vec<_>>())
-        .bind(all().map(|entry| entry.webhook.verified_by.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|entry| storable(&entry.webhook.verified_by)).collect::<Vec<_>>())
         .bind(all().map(|entry| entry.webhook.body.as_ref()).collect::<Vec<_>>())
         .bind(all().map(|entry| entry.disposition.name()).collect::<Vec<_>>())
         .fetch_all(tx)

@@ -21,5 +21,12 @@ pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     ] {
         sqlx::query(statement).execute(pool).await?;
     }
+    forget_listings(pool).await?;
     api_key::forget_calls(pool).await
+}
+
+/// What was asked of Kapso is of interest for some days.
+async fn forget_listings(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM effect_listings WHERE asked_at < now() - interval '30 days'").execute(pool).await?;
+    Ok(())
 }

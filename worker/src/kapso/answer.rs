@@ -68,7 +68,8 @@ impl Reply {
         let names = ["/messages/0/id", "/data/whatsapp_message_id", "/data/id"]
             .into_iter()
             .filter_map(|at| body.pointer(at)?.as_str());
-        names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        // Nothing that can be stored is called by U+0000.
+        names.filter(|name| !name.is_empty() && !name.contains('\0')).map(str::to_owned).collect()
     }
 
     /// Status and reason in one line, for a person.
@@ -80,8 +81,9 @@ impl Reply {
             Some(error) => error.get("message").and_then(Value::as_str).unwrap_or_default(),
             None => "",
         };
-        let text = &text[..text.floor_char_boundary(MAX_SUMMARY)];
-        match (text, self.meta_code()) {
+        // It is stored, and Postgres refuses U+0000 in a text.
+        let text = text[..text.floor_char_boundary(MAX_SUMMARY)].replace('\0', "\u{FFFD}");
+        match (text.as_str(), self.meta_code()) {
             ("", _) => format!("HTTP {}", self.status),
             (text, Some(code)) => format!("HTTP {}: {text} ({code})", self.status),
             (text, None) => format!("HTTP {}: {text}", self.status),
