@@ -75,9 +75,12 @@ impl Compose {
         engine::end(self.command().args(args), START).await
     }
 
-    /// Builds our images.
+    /// Builds our images, one after the other: without BuildKit, compose 2 builds all at once, and each of them compiles
+    /// what they share.
     pub(crate) async fn build(&self) -> Result<()> {
-        self.run(BUILD, PROFILES.iter().chain(&["build"])).await.map(|_| ())
+        let mut command = self.command();
+        command.env("COMPOSE_PARALLEL_LIMIT", "1").args(PROFILES).arg("build");
+        engine::run(&mut command, BUILD).await.map(|_| ())
     }
 
     /// Brings up what there is without a profile, and the simulator.
