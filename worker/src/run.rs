@@ -117,8 +117,12 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
 fn client(settings: &RunSettings) -> anyhow::Result<Option<Client>> {
     match &settings.api.token {
         Some(token) if settings.policy.off.is_none() => {
-            let client = Client::new(settings.api.base.clone(), token);
-            Ok(Some(client.map_err(|error| anyhow::anyhow!("KAPSO_API_TOKEN can't be used: {error}"))?))
+            let client = Client::new(settings.api.base.clone(), token)
+                .map_err(|error| anyhow::anyhow!("KAPSO_API_TOKEN can't be used: {error}"))?;
+            Ok(Some(match &settings.api.proxy {
+                Some(proxy) => client.marking_by(proxy.clone()),
+                None => client,
+            }))
         }
         _ => Ok(None),
     }

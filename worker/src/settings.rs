@@ -19,16 +19,9 @@ use crate::{
     consume,
     effects::{Policy, settle::Settle},
     gaps::GapSettings,
-    kapso::ApiStyle,
+    kapso::Api,
     rules_file::RulesFile,
 };
-
-/// The base of Kapso's API, as in the guide.
-const API_BASE: &str = "https://app.kapso.ai/api/v1";
-
-/// How many calls of the API a minute unless configured. Kapso's free plan has 100; the rest is
-/// for people, and for asking what never reached us.
-const CALLS_A_MINUTE: NonZeroU32 = NonZeroU32::new(80).unwrap();
 
 /// How many connections to Postgres unless configured.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -68,18 +61,6 @@ pub struct RunSettings {
     pub metrics_addr: SocketAddr,
     /// How long stopping may take.
     pub shutdown_deadline: Duration,
-}
-
-/// How Kapso's API is called.
-pub struct Api {
-    /// Its base.
-    pub base: Url,
-    /// Its style.
-    pub style: ApiStyle,
-    /// The key.
-    pub token: Option<Secret>,
-    /// How many calls may leave in any minute, over all workers.
-    pub calls_a_minute: NonZeroU32,
 }
 
 /// A setting that is `on` or `off`.
@@ -144,22 +125,6 @@ impl RunSettings {
     }
 }
 
-impl Api {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When the address or the token is malformed.
-    pub(crate) fn read(settings: &Settings) -> Result<Self, SettingsError> {
-        const VARIABLE: &str = "KAPSO_API_BASE_URL";
-        const EXPECTED: &str = "an address such as https://app.kapso.ai/api/v1";
-        let text = settings.text(VARIABLE).unwrap_or_else(|| API_BASE.to_owned());
-        let base = http_address(VARIABLE, &text, EXPECTED)?;
-        let calls_a_minute =
-            settings.parsed("BUZON_API_CALLS_A_MINUTE", CALLS_A_MINUTE, "a number of calls, at least 1")?;
-        Ok(Self { style: ApiStyle::of(&base), base, token: token(settings)?, calls_a_minute })
-    }
-}
-
 /// An address of HTTP. Its text is never shown: it can hold a password.
 pub(crate) fn http_address(variable: &str, text: &str, expected: &str) -> Result<Url, SettingsError> {
     let malformed = || SettingsError::new(variable, "is malformed", format!("give {expected}"));
@@ -184,7 +149,7 @@ pub fn takeover_pause(settings: &Settings) -> Result<time::Duration, SettingsErr
 /// When a setting is malformed, or there is something wrong with the rule book.
 pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
     let api = Api::read(settings)?;
-    let off = match (api.token, settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?) {
+    let off = match (&api.token, settings.parsed("BUZON_EFFECTS", Switch(true), "on or off")?) {
         (_, Switch(false)) => Some("BUZON_EFFECTS is off"),
         (None, Switch(true)) => Some("there is no KAPSO_API_TOKEN"),
         (Some(_), Switch(true)) => None,
@@ -193,7 +158,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, SettingsError> {
         off,
         book: RulesFile::read(settings)?.book()?,
         phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
-        api: api.style,
+        api: api.reach(),
     })
 }
 

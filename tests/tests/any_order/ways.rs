@@ -102,6 +102,6 @@ pub(crate) fn policy() -> Policy {
         off: None,
         book: worker::effects::RuleBook { max_age: REPLY_MAX_AGE, ..Default::default() },
         phone_number_id: Some(NUMBER.to_owned()),
-        api: worker::kapso::ApiStyle::Conversation,
+        api: worker::kapso::ApiStyle::Conversation.into(),
     }
 }

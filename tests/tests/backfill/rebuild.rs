@@ -54,7 +54,7 @@ fn policy() -> Policy {
         off: None,
         book: RuleBook { max_age: time::Duration::hours(1), ..RuleBook::default() },
         phone_number_id: None,
-        api: ApiStyle::Conversation,
+        api: ApiStyle::Conversation.into(),
     }
 }
 

@@ -13,13 +13,17 @@ use crate::scene::{PATIENCE, REPLY, Road, kapso};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Api {
     Conversation,
+    /// For replies; marks go by the Meta proxy where they can't go there.
+    Both,
     MetaProxy,
 }
 
 async fn road_in(dialect: Dialect, api: Api) -> Result<Road> {
     let mut road = Road::beside(SimConfig { dialect, statuses: Statuses::default(), ..kapso() }).await?;
-    if api == Api::MetaProxy {
-        road.stage.set("KAPSO_API_BASE_URL", road.sim.meta_proxy_url());
+    match api {
+        Api::Conversation => {}
+        Api::Both => road.stage.set("KAPSO_META_PROXY_URL", road.sim.meta_proxy_url()),
+        Api::MetaProxy => road.stage.set("KAPSO_API_BASE_URL", road.sim.meta_proxy_url()),
     }
     Ok(road)
 }
@@ -87,6 +91,13 @@ async fn kapsos_first_dialect_and_the_meta_proxy() -> Result<()> {
 #[tokio::test]
 async fn kapsos_second_dialect_and_the_meta_proxy() -> Result<()> {
     assert_eq!(walked(Dialect::V2, Api::MetaProxy).await?, "done");
+    Ok(())
+}
+
+/// What `worker webhook register` and the guide's settings come to: the conversation API, and v2.
+#[tokio::test]
+async fn kapsos_second_dialect_and_both_apis() -> Result<()> {
+    assert_eq!(walked(Dialect::V2, Api::Both).await?, "done");
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use reqwest::Url;
 
 use crate::{
     ingest_url::IngestUrl,
-    kapso::platform::platform_url,
-    settings::{Api, Switch, webhook_secrets},
+    kapso::{Api, is_at_kapso, platform::platform_url},
+    settings::{Switch, webhook_secrets},
 };
 
 /// How often is looked unless configured, in seconds.
@@ -85,27 +85,5 @@ impl AlarmSettings {
             public: IngestUrl::public(settings)?,
             secrets: webhook_secrets(settings)?,
         })
-    }
-}
-
-/// Whether an address is one of Kapso's. Where effects go elsewhere (a simulator, a gateway), its
-/// token is not taken to Kapso unasked.
-fn is_at_kapso(base: &Url) -> bool {
-    base.host_str().is_some_and(|host| host == "kapso.ai" || host.ends_with(".kapso.ai"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kapsos_addresses_are_told_from_others() {
-        let is = |base: &str| Url::parse(base).is_ok_and(|base| is_at_kapso(&base));
-        assert!(is("https://app.kapso.ai/api/v1") && is("https://api.kapso.ai/meta/whatsapp/v24.0"));
-        assert!(
-            !is("http://127.0.0.1:8080/api/v1")
-                && !is("https://notkapso.ai/")
-                && !is("https://kapso.ai.example/")
-        );
     }
 }

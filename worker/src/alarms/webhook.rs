@@ -39,7 +39,8 @@ pub(super) async fn look(
         return Ok(None);
     }
     let url = settings.public.as_ref().map(|public| public.door().to_string());
-    let wanted = Wanted { url: url.as_deref(), secrets: &settings.secrets };
+    let style = Some(settings.api.style);
+    let wanted = Wanted { url: url.as_deref(), secrets: &settings.secrets, style };
     let mut findings = Vec::new();
     for number in &ours {
         match platform.webhooks_of(number).await {

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{EffectKind, RuleBook, lane::Lane};
 use crate::{
-    kapso::{ApiStyle, Target},
+    kapso::{Reach, Target},
     project::Received,
 };
 
@@ -27,8 +27,8 @@ pub struct Policy {
     pub book: RuleBook,
     /// Our number, for events that do not name it.
     pub phone_number_id: Option<String>,
-    /// The API that is called: it says what a request must name.
-    pub api: ApiStyle,
+    /// The APIs that are called: they say what a request must name.
+    pub api: Reach,
 }
 
 /// An effect that is owed, or the record of why it is not.
@@ -211,7 +211,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Moment;
+    use crate::{event::Moment, kapso::ApiStyle};
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 12:00 UTC);
 
@@ -220,7 +220,7 @@ mod tests {
             off: None,
             book: RuleBook::default(),
             phone_number_id: Some("2077".to_owned()),
-            api: ApiStyle::Conversation,
+            api: ApiStyle::Conversation.into(),
         }
     }
 

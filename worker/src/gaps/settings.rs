@@ -5,7 +5,10 @@ use std::{num::NonZeroU32, time::Duration};
 use contract::settings::{Settings, SettingsError};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::settings::{Api, Switch, database};
+use crate::{
+    kapso::Api,
+    settings::{Switch, database},
+};
 
 /// How often Kapso is asked unless configured: its smallest plan allows a key 100 calls a
 /// minute, and replies go first.

@@ -8,7 +8,8 @@
 //! | Meta            | –                      | –          | our number, sender or BSUID | wamid |
 //!
 //! ¹ from `KAPSO_PHONE_NUMBER_ID`. ² where its `message_id` is one.
-//! A cell with a dash can't be done: the effect is discarded, and says so.
+//! A cell with a dash can't be done: the effect is discarded, and says so. What the conversation API
+//! can't mark is marked by the Meta proxy, where that is known too ([`Reach`]): the key is the same.
 //!
 //! Marking a message as read covers those before it by the Meta proxy, as Meta documents. Of
 //! the conversation API nobody says so: there each message is marked.
@@ -24,6 +25,15 @@ pub enum ApiStyle {
     Conversation,
     /// The proxy for Meta's own API, `…/meta/whatsapp/v24.0`.
     MetaProxy,
+}
+
+/// What a worker can call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The API that replies go by, and marks first.
+    pub style: ApiStyle,
+    /// Whether the Meta proxy is there beside the conversation API, for marks.
+    pub proxy_marks: bool,
 }
 
 /// What an effect can name.
@@ -59,9 +69,8 @@ impl ApiStyle {
         }
     }
 
-    /// Why a request can't be addressed, if so.
-    #[must_use]
-    pub fn unaddressable(self, kind: EffectKind, target: Target<'_>) -> Option<&'static str> {
+    /// Why a request can't be addressed by this API, if so.
+    fn unaddressable(self, kind: EffectKind, target: Target<'_>) -> Option<&'static str> {
         let (possible, why) = match (self, kind) {
             (Self::Conversation, EffectKind::SendText) => (
                 target.conversation_id.is_some(),
@@ -81,6 +90,23 @@ impl ApiStyle {
             ),
         };
         (!possible).then_some(why)
+    }
+}
+
+impl Reach {
+    /// Why a request can't be addressed at all, if so.
+    #[must_use]
+    pub fn unaddressable(self, kind: EffectKind, target: Target<'_>) -> Option<&'static str> {
+        let why = self.style.unaddressable(kind, target)?;
+        let by_proxy = self.proxy_marks && kind == EffectKind::MarkRead;
+        if by_proxy { ApiStyle::MetaProxy.unaddressable(kind, target) } else { Some(why) }
+    }
+}
+
+impl From<ApiStyle> for Reach {
+    /// That API alone.
+    fn from(style: ApiStyle) -> Self {
+        Self { style, proxy_marks: false }
     }
 }
 
@@ -116,19 +142,22 @@ mod tests {
         let v2 = Target { conversation_id: Some("c"), ..meta };
         let v1 = Target { kapso_message_id: Some("uuid"), ..v2 };
         let guide = Target { message_id: "msg-1", kapso_message_id: Some("msg-1"), ..v2 };
-        let possible = |style: ApiStyle, kind, target| style.unaddressable(kind, target).is_none();
+        let both = Reach { style: Conversation, proxy_marks: true };
+        let possible = |reach: Reach, kind, target| reach.unaddressable(kind, target).is_none();
         for (target, cells) in [
-            (guide, [true, true, true, false]),
-            (v1, [true, true, true, true]),
-            (v2, [true, false, true, true]),
-            (meta, [false, false, true, true]),
-            (Target { phone_number_id: None, ..meta }, [false, false, false, false]),
+            (guide, [true, true, true, false, true, true]),
+            (v1, [true, true, true, true, true, true]),
+            (v2, [true, false, true, true, true, true]),
+            (meta, [false, false, true, true, false, true]),
+            (Target { phone_number_id: None, ..meta }, [false, false, false, false, false, false]),
         ] {
             let found = [
-                possible(Conversation, SendText, target),
-                possible(Conversation, MarkRead, target),
-                possible(MetaProxy, SendText, target),
-                possible(MetaProxy, MarkRead, target),
+                possible(Conversation.into(), SendText, target),
+                possible(Conversation.into(), MarkRead, target),
+                possible(MetaProxy.into(), SendText, target),
+                possible(MetaProxy.into(), MarkRead, target),
+                possible(both, SendText, target),
+                possible(both, MarkRead, target),
             ];
             assert_eq!(found, cells, "{target:?}");
         }

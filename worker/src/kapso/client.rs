@@ -32,6 +32,8 @@ pub struct Client {
     base: Url,
     style: ApiStyle,
     key_id: String,
+    /// The Meta proxy, where it is there for marks.
+    marks: Option<Box<Self>>,
 }
 
 impl Client {
@@ -51,7 +53,15 @@ impl Client {
             .no_proxy()
             .default_headers(HeaderMap::from_iter([("X-API-Key".parse()?, key)]))
             .build()?;
-        Ok(Self { http, style: ApiStyle::of(&base), key_id: key_id(&base, token), base })
+        Ok(Self { http, style: ApiStyle::of(&base), key_id: key_id(&base, token), base, marks: None })
+    }
+
+    /// The same client, which marks by the Meta proxy at `proxy` what its own API can't mark.
+    #[must_use]
+    pub fn marking_by(self, proxy: Url) -> Self {
+        let (http, key_id) = (self.http.clone(), self.key_id.clone());
+        let marks = Self { http, base: proxy, style: ApiStyle::MetaProxy, key_id, marks: None };
+        Self { marks: Some(Box::new(marks)), ..self }
     }
 
     /// Names the key that it calls with, and does not give it away.
@@ -79,7 +89,8 @@ impl Client {
     /// Marks a message as read, and tells what came of it.
     pub async fn mark_read(&self, target: Target<'_>) -> Answer {
         self.send(match self.style {
-            ApiStyle::Conversation => conversation_api::mark_read(self, target),
+            ApiStyle::Conversation => conversation_api::mark_read(self, target)
+                .or_else(|| meta_proxy::mark_read(self.marks.as_deref()?, target)),
             ApiStyle::MetaProxy => meta_proxy::mark_read(self, target),
         })
         .await

@@ -9,9 +9,12 @@ mod conversation_api;
 pub mod listing;
 mod meta_proxy;
 pub mod platform;
+mod settings;
 
-pub use addressing::{ApiStyle, Target};
+pub use addressing::{ApiStyle, Reach, Target};
 pub use answer::{Answer, Reply};
 pub use client::Client;
 pub(crate) use client::REQUEST_TIMEOUT;
+pub use settings::Api;
+pub(crate) use settings::is_at_kapso;
 pub(crate) use meta_proxy::effect_of_callback;

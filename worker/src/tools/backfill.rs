@@ -166,7 +166,7 @@ impl Backfill {
             off: Some("what is backfilled owes nothing"),
             book: RuleBook::default(),
             phone_number_id: self.settings.phone_number_id.clone(),
-            api: self.settings.api.style,
+            api: self.settings.api.reach(),
         }
     }
 

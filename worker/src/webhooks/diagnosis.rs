@@ -4,7 +4,7 @@
 use contract::settings::Secret;
 
 use super::{EVENTS, REQUIRED};
-use crate::kapso::platform::Webhook;
+use crate::kapso::{ApiStyle, platform::Webhook};
 
 /// What the webhook should be, as far as our settings say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Wanted<'a> {
     pub url: Option<&'a str>,
     /// What we take as signed.
     pub secrets: &'a [Secret],
+    /// The API that we answer by, where that is known.
+    pub style: Option<ApiStyle>,
 }
 
 /// How bad it is.
@@ -58,6 +60,12 @@ impl Finding {
 }
 
 const REGISTER: &str = "worker webhook register";
+
+/// What a webhook of kind meta comes to with the conversation API, by the table in `kapso::addressing`.
+pub(crate) const META_UNANSWERED: &str =
+    "Meta's own events name no conversation, and the conversation API answers in one: nobody is answered";
+/// What mends it.
+pub(crate) const ANSWER_BY_PROXY: &str = "set KAPSO_API_BASE_URL=https://api.kapso.ai/meta/whatsapp/v24.0";
 
 /// The webhook that is ours: the one at our address, an active one first. Without an address of
 /// ours: the only one there is.
@@ -136,6 +144,9 @@ fn of_ours(our: &Webhook, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
             "the webhook is of kind meta: Meta's own events are passed on, all of them, and ingest has to know how they are signed",
             "KAPSO_META_APP_SECRET, where they carry X-Hub-Signature-256",
         ));
+        if wanted.style == Some(ApiStyle::Conversation) {
+            findings.push(Finding::new(Severity::Flaw, META_UNANSWERED, ANSWER_BY_PROXY));
+        }
         return;
     }
     of_its_events(our, findings);

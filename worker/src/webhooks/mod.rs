@@ -4,5 +4,6 @@
 mod diagnosis;
 mod events;
 
+pub(crate) use diagnosis::{ANSWER_BY_PROXY, META_UNANSWERED};
 pub use diagnosis::{Finding, Severity, Wanted, diagnose, ours};
 pub use events::{EVENTS, REQUIRED, unsupported};

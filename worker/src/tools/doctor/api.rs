@@ -5,10 +5,9 @@ use time::{Duration, OffsetDateTime};
 use super::{check::Scope, report::Finding};
 use crate::{
     kapso::{
-        Answer, ApiStyle, Client,
+        Answer, Api, ApiStyle, Client,
         listing::{Asked, NumberPage},
     },
-    settings::Api,
     tools::screen,
 };
 

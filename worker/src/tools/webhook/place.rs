@@ -5,7 +5,10 @@ use contract::settings::{Secret, Settings, SettingsError};
 use super::Which;
 use crate::{
     ingest_url::IngestUrl,
-    kapso::platform::{Platform, Webhook, platform_url},
+    kapso::{
+        Api, ApiStyle,
+        platform::{Platform, Webhook, platform_url},
+    },
     settings::{token, webhook_secrets},
     webhooks::{self, Wanted},
 };
@@ -16,6 +19,7 @@ pub(super) struct Place {
     pub(super) public: Option<IngestUrl>,
     url: Option<String>,
     secrets: Vec<Secret>,
+    style: ApiStyle,
     number: Option<String>,
 }
 
@@ -32,6 +36,7 @@ impl Place {
             url: public.as_ref().map(|public| public.door().to_string()),
             public,
             secrets: webhook_secrets(settings)?,
+            style: Api::read(settings)?.style,
             number: settings.text("KAPSO_PHONE_NUMBER_ID"),
         })
     }
@@ -51,7 +56,7 @@ impl Place {
     }
 
     pub(super) fn wanted(&self) -> Wanted<'_> {
-        Wanted { url: self.url.as_deref(), secrets: &self.secrets }
+        Wanted { url: self.url.as_deref(), secrets: &self.secrets, style: Some(self.style) }
     }
 
     /// The secret that a webhook is registered with.

@@ -26,7 +26,7 @@ fn found(webhooks: &[Webhook], wanted: Wanted<'_>) -> Vec<(Severity, String)> {
 
 fn worst(webhooks: &[Webhook]) -> (Severity, String) {
     let secrets = [Secret::new("right"), Secret::new("old")];
-    let found = found(webhooks, Wanted { url: Some(HERE), secrets: &secrets });
+    let found = found(webhooks, Wanted { url: Some(HERE), secrets: &secrets, style: None });
     found.first().cloned().unwrap_or((Severity::Remark, "nothing".to_owned()))
 }
 
@@ -110,7 +110,7 @@ fn what_is_not_known_is_not_wrong() {
 fn a_paused_one_beside_an_active_one_is_not_in_the_way() {
     let paused = Webhook { active: Some(false), ..webhook("old", HERE) };
     let both = [paused, webhook("new", HERE)];
-    let wanted = Wanted { url: Some(HERE), secrets: &[] };
+    let wanted = Wanted { url: Some(HERE), secrets: &[], style: None };
     assert_eq!(ours(&both, &wanted).map(|it| &*it.id), Some("new"));
     assert!(found(&both, wanted).is_empty());
 }
@@ -123,4 +123,14 @@ fn without_an_address_the_only_one_is_ours() {
     assert!(matches!(&remarks[..], [(Severity::Remark, what)] if what.starts_with("BUZON_PUBLIC_URL")));
     let two = [webhook("w", "https://x/"), webhook("v", "https://y/")];
     assert_eq!(found(&two, Wanted::default()).first().map(|it| it.0), Some(Severity::Broken));
+}
+
+#[test]
+fn metas_own_events_are_not_answered_in_conversations() {
+    let meta = [Webhook { kind: Some("meta".to_owned()), ..webhook("w", HERE) }];
+    let flaws = |style| {
+        let told = found(&meta, Wanted { url: Some(HERE), secrets: &[], style: Some(style) });
+        told.into_iter().filter(|(severity, _)| *severity == Severity::Flaw).count()
+    };
+    assert_eq!((flaws(ApiStyle::Conversation), flaws(ApiStyle::MetaProxy)), (1, 0));
 }

@@ -12,7 +12,10 @@ use self::registered::Expected;
 use super::{check::Scope, report::Finding};
 use crate::{
     ingest_url::IngestUrl,
-    kapso::platform::{Platform, PlatformError, Webhook, platform_url},
+    kapso::{
+        Api,
+        platform::{Platform, PlatformError, Webhook, platform_url},
+    },
     tools::screen,
 };
 
@@ -32,7 +35,8 @@ async fn asked(settings: &Settings) -> Result<Vec<Finding>, Box<Finding>> {
     let public = IngestUrl::public(settings).map_err(malformed)?;
     let secrets = secrets::webhook(settings).map_err(malformed)?;
     let url = public.as_ref().map(|public| public.door().to_string());
-    let expected = Expected { url: url.as_deref(), secrets: &secrets };
+    let style = Api::read(settings).map_err(malformed)?.style;
+    let expected = Expected { url: url.as_deref(), secrets: &secrets, style };
     let (mut findings, ours) = registered::judge(&found, &expected);
     if let Some(ours) = ours {
         findings.push(deliveries::of(&platform, &ours.id).await);

@@ -3,7 +3,11 @@
 use contract::settings::Secret;
 
 use super::super::{guide, report::Finding};
-use crate::{kapso::platform::Webhook, tools::screen};
+use crate::{
+    kapso::{ApiStyle, platform::Webhook},
+    tools::screen,
+    webhooks::{ANSWER_BY_PROXY, META_UNANSWERED},
+};
 
 /// Without it, nobody is answered.
 const NEEDED: &str = "whatsapp.message.received";
@@ -21,6 +25,8 @@ pub(super) struct Expected<'a> {
     pub(super) url: Option<&'a str>,
     /// What it may be signed with.
     pub(super) secrets: &'a [Secret],
+    /// The API that we answer by.
+    pub(super) style: ApiStyle,
 }
 
 /// What is to be said of the webhooks of our numbers, and which of them is ours.
@@ -35,6 +41,9 @@ pub(super) fn judge<'a>(
         return (vec![absent(found, expected)], None);
     };
     let mut findings = vec![address(webhook, expected), active(webhook), events(webhook), shape(webhook)];
+    if webhook.kind.as_deref() == Some("meta") && expected.style == ApiStyle::Conversation {
+        findings.push(Finding::wrong("answers", META_UNANSWERED, ANSWER_BY_PROXY));
+    }
     if let Some(secret) = &webhook.secret_key
         && !expected.secrets.iter().any(|known| known.expose() == secret.expose())
     {
