@@ -1,6 +1,7 @@
 //! The way from the public address into Postgres, and what can stand in it.
 
 use anyhow::{Result, ensure};
+use harness::wait;
 
 use crate::middle::{Habit, Middle};
 use crate::scene::{PATIENCE, Scene};
@@ -38,8 +39,12 @@ async fn a_proxy_that_rewrites_the_body_is_named_by_doctor_log_and_figure() -> R
         r#"{"conversation_id": "c-1", "event_type": "message.received", "payload": {"content": "R&D ñ"}}"#;
     scene.sim.send_webhook("message.received", body);
     ensure!(scene.sim.idle(PATIENCE).await, "the simulator still has something on its way");
-    let log = ingest.log();
-    ensure!(log.contains("rewrites the body") && log.contains(r#""signed.as":"spaced""#), "{log}");
+    wait::until("the log", PATIENCE, async || -> Result<bool> {
+        let log = ingest.log();
+        ensure!(log.contains("rewrites the body") && log.contains(r#""signed.as":"spaced""#), "{log}");
+        Ok(true)
+    })
+    .await?;
     let told = scene.doctor(&["--only", "ingest"]).await?;
     told.names("ingest", "signatures", &["were rewritten on their way", "as they are"])?;
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM webhooks WHERE kind = 'message.received'")

@@ -1,9 +1,9 @@
 //! The customer's guide, word for word: its requests, its answers, its log.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::queue::EVENTS;
-use crate::stage::{SECRET, Stage, events};
+use crate::stage::{SECRET, Stage, answered};
 
 /// "Opción 2: Testing Manual con curl": what curl sends for that `-d`.
 const CURL_BODY: &str = r#"{
@@ -34,8 +34,7 @@ async fn the_unsigned_curl_works_in_development() -> Result<()> {
     assert_eq!((answer.status, answer.body.as_str()), (200, EXPECTED));
     assert_eq!(stage.queue().await?.take(EVENTS).await?.data, CURL_BODY.as_bytes());
 
-    let events = events(&ingest);
-    let event = events.iter().find(|event| event["http.status"] == 200).context("an event of the webhook")?;
+    let event = &answered(&ingest, 200, 1).await?[0];
     assert_eq!(event["level"], "WARN");
     assert_eq!(event["signature"], "not configured");
     let message = event["message"].as_str().unwrap_or_default();
@@ -67,9 +66,8 @@ async fn a_wrong_and_a_missing_signature_get_the_guides_words() -> Result<()> {
     let queued = stage.queue().await?.take_all(EVENTS).await?;
     assert!(queued.is_empty(), "a refused webhook was queued");
 
-    let events = events(&ingest);
-    let signatures: Vec<_> = events.iter().filter(|event| event["http.status"] == 401).collect();
-    let [wrong, missing] = signatures.as_slice() else { anyhow::bail!("two events: {signatures:?}") };
+    let told = answered(&ingest, 401, 2).await?;
+    let (wrong, missing) = (&told[0], &told[1]);
     assert_eq!((&wrong["level"], &wrong["signature"]), (&"WARN".into(), &"invalid".into()));
     assert_eq!((&missing["level"], &missing["signature"]), (&"WARN".into(), &"missing".into()));
     Ok(())
@@ -87,13 +85,12 @@ async fn the_log_says_what_the_guides_does_and_nothing_personal() -> Result<()> 
     assert_eq!(stage.post_signed(guide, &[("X-Forwarded-For", "6.6.6.6, 34.211.200.85")]).await?.status, 200);
     assert_eq!(stage.post_signed(kapso, &[("X-Webhook-Event", kind)]).await?.status, 200);
 
+    let told = answered(&ingest, 200, 2).await?;
     let log = ingest.log();
     for secret in ["56912345678", "Hola", SECRET, "NTY5MTIzNDU2Nzg"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
-    let events = events(&ingest);
-    let accepted: Vec<_> = events.iter().filter(|event| event["http.status"] == 200).collect();
-    let [guide, kapso] = accepted.as_slice() else { anyhow::bail!("two events:\n{log}") };
+    let (guide, kapso) = (&told[0], &told[1]);
     assert_eq!(guide["level"], "INFO");
     assert_eq!(guide["client.ip"], "127.0.0.1");
     assert_eq!(guide["client.forwarded_for"], "34.211.200.85");

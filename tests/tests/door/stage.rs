@@ -258,6 +258,18 @@ pub(crate) fn head(lines: &[&str]) -> String {
     format!("POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: door\r\n{lines}\r\n")
 }
 
+/// The log's events of requests that were answered so, once there are so many: a thread of its own writes the log, and
+/// no answer waits for it.
+pub(crate) async fn answered(ingest: &Product, status: u16, count: usize) -> Result<Vec<Value>> {
+    wait::until("the log", Duration::from_secs(30), async || -> Result<_> {
+        let mut found = events(ingest);
+        found.retain(|event| event["http.status"] == status);
+        anyhow::ensure!(found.len() == count, "{found:?}");
+        Ok(Some(found))
+    })
+    .await
+}
+
 /// The log's events, one JSON object a line.
 pub(crate) fn events(ingest: &Product) -> Vec<Value> {
     ingest.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

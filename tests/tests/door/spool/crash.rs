@@ -91,7 +91,8 @@ async fn damage_costs_itself_only_and_is_told() -> Result<()> {
     stage.figure_becomes("buzon_spool_unreadable_total", 2.0).await?;
     let damaged = segment.with_extension("damaged");
     harness::wait::until("it to be kept", Duration::from_secs(10), async || damaged.exists()).await?;
-    assert!(ingest.log().contains("a part of the spool can't be read"), "{}", ingest.log());
+    let told = || ingest.log().contains("a part of the spool can't be read");
+    harness::wait::until("the log", Duration::from_secs(10), async || told()).await?;
     Ok(())
 }
 
