@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::wait;
-use kapso_sim::{Dialect, Fault, Outcome, SimConfig, Statuses};
+use kapso_sim::{Dialect, Fault, Outcome, PersonsMessage, SimConfig, Statuses};
 
 use super::{Api, ROADS, road_in};
-use crate::scene::{PATIENCE, Road, kapso};
+use crate::scene::{PATIENCE, Road, kapso, number};
 
 impl Road {
     async fn outbound(&self, count: i64) -> Result<()> {
@@ -61,15 +61,17 @@ async fn a_reply_whose_answer_is_on_its_way_is_ours() -> Result<()> {
     road.is_answered(&next).await
 }
 
-/// Nobody saw the end of it. While it may be that message, nobody else has written it.
+/// Nobody saw the end of it. While it may be some message, nobody else has written that; its text is another, so that
+/// nothing settles the reply meanwhile.
 #[tokio::test]
 async fn a_reply_that_nobody_saw_the_end_of_may_be_ours() -> Result<()> {
-    let statuses = Statuses { sent: Some(Duration::ZERO), ..Statuses::NONE };
-    let road = Road::beside(SimConfig { dialect: Dialect::V1, statuses, ..kapso() }).await?;
+    let road = Road::beside(SimConfig { dialect: Dialect::V1, ..kapso() }).await?;
     let _programs = road.open().await?;
-    road.sim.fault(Fault::next_send(Outcome::AcceptThenCut));
+    road.sim.fault(Fault::next_send(Outcome::Cut));
     let ids = road.asks(1);
     road.reply_becomes(&ids, "unknown").await?;
+    let in_the_inbox = PersonsMessage::on_the_phone(number(1), "Le habla Marta");
+    road.sim.person_writes(PersonsMessage { on_the_phone: false, ..in_the_inbox });
     road.outbound(1).await?;
     road.minutes_pass(3).await?;
     let takeovers = road.takeovers().await?;
