@@ -145,7 +145,12 @@ mod tests {
 
     fn policy() -> Policy {
         let book = RuleBook::default();
-        Policy { off: None, book, phone_number_id: Some("2077".to_owned()), api: ApiStyle::Conversation.into() }
+        Policy {
+            off: None,
+            book,
+            phone_number_id: Some("2077".to_owned()),
+            api: ApiStyle::Conversation.into(),
+        }
     }
 
     fn text(text: &str) -> Option<String> {

@@ -27,6 +27,8 @@ pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
 
 /// What was asked of Kapso is of interest for some days.
 async fn forget_listings(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM effect_listings WHERE asked_at < now() - interval '30 days'").execute(pool).await?;
+    sqlx::query("DELETE FROM effect_listings WHERE asked_at < now() - interval '30 days'")
+        .execute(pool)
+        .await?;
     Ok(())
 }

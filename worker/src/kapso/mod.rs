@@ -15,6 +15,6 @@ pub use addressing::{ApiStyle, Reach, Target};
 pub use answer::{Answer, Reply};
 pub use client::Client;
 pub(crate) use client::REQUEST_TIMEOUT;
+pub(crate) use meta_proxy::effect_of_callback;
 pub use settings::Api;
 pub(crate) use settings::is_at_kapso;
-pub(crate) use meta_proxy::effect_of_callback;

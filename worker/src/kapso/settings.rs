@@ -60,8 +60,10 @@ fn meta_proxy(settings: &Settings, base: &Url) -> Result<Option<Url>, SettingsEr
     const VARIABLE: &str = "KAPSO_META_PROXY_URL";
     let kapsos = || is_at_kapso(base).then(|| META_PROXY.to_owned());
     let text = settings.text(VARIABLE).or_else(kapsos);
-    text.map(|text| http_address(VARIABLE, &text, "an address such as https://api.kapso.ai/meta/whatsapp/v24.0"))
-        .transpose()
+    text.map(|text| {
+        http_address(VARIABLE, &text, "an address such as https://api.kapso.ai/meta/whatsapp/v24.0")
+    })
+    .transpose()
 }
 
 /// Whether an address is one of Kapso's. Where effects go elsewhere (a simulator, a gateway), its

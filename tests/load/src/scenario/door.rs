@@ -82,8 +82,7 @@ impl Bench {
     async fn bare_confirms(&mut self, rate: f64) -> Result<Latency> {
         let place = self.servers.place().await?;
         let (amqp, stream) = (place.amqp.clone(), self.stream());
-        let part =
-            Part::Confirm(Confirming { amqp, stream, rate, seconds: 2.0 * SECONDS, warm_up: WARM_UP });
+        let part = Part::Confirm(Confirming { amqp, stream, rate, seconds: 2.0 * SECONDS, warm_up: WARM_UP });
         let (latency, cpu) = self.play::<Latency>("client", part, Vec::new()).await?;
         self.add_costs(DOOR, "confirms alone", &cpu.per_event(latency.count), &["client", "broker"]);
         self.servers.clear(place).await?;
