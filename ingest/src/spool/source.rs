@@ -65,15 +65,6 @@ pub(crate) struct Source {
     nag: Nag,
 }
 
-/// What comes of a read.
-enum Read {
-    Bytes(Vec<u8>),
-    /// They can't be had: the file is not what was written.
-    Damaged(io::Error),
-    /// Perhaps later: it is the system that has trouble.
-    NotNow(io::Error),
-}
-
 impl Source {
     pub(super) fn new(directory: Arc<Directory>, stock: Arc<Stock>, figures: Figures) -> Self {
         let (place, read, begun) = ((0, 0), VecDeque::new(), BTreeMap::new());
@@ -105,11 +96,14 @@ impl Source {
             if self.again_at.is_some_and(|at| Instant::now() < at) {
                 return None;
             }
+            self.again_at = None;
             let stretch = self.stock.after(self.place)?;
             let path = self.directory.path_of(stretch.name);
             let read = tokio::task::spawn_blocking(move || read(&path, stretch)).await;
-            let read = self.judge(read.unwrap_or_else(|error| Err(io::Error::other(error))));
-            if let Read::NotNow(error) = read {
+            let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+            if let Err(error) = &read
+                && self.may_pass(error)
+            {
                 self.again_at = Some(Instant::now() + READ_AGAIN_AFTER);
                 if self.nag.is_due("spool", std::time::Instant::now()) {
                     tracing::error!(file = %stretch.name, %error, "the spool can't be read now; trying for ever");
@@ -117,32 +111,24 @@ impl Source {
                 return None;
             }
             // Only now: a reader that was dropped while the disk was asked has taken nothing.
-            (self.failures, self.again_at) = (0, None);
+            self.failures = 0;
             self.place = (stretch.name.number, stretch.to);
             self.begun.entry(stretch.name).or_default().read_to = stretch.to;
             match read {
-                Read::Bytes(bytes) => self.take_apart(stretch, &bytes.into()),
-                Read::Damaged(error) | Read::NotNow(error) => {
-                    self.found_damage(stretch.name, stretch.from, &error.to_string());
-                }
+                Ok(bytes) => self.take_apart(stretch, &bytes.into()),
+                Err(error) => self.found_damage(stretch.name, stretch.from, &error.to_string()),
             }
         }
     }
 
-    /// A file that is gone or too short is damaged, and one that the disk can't read again and again. What the system
-    /// lacks (files, memory) says nothing of the file.
-    fn judge(&mut self, read: io::Result<Vec<u8>>) -> Read {
-        let error = match read {
-            Ok(bytes) => return Read::Bytes(bytes),
-            Err(error) => error,
-        };
-        let is_of_the_disk = error.raw_os_error() == Some(EIO);
-        self.failures += u32::from(is_of_the_disk);
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Read::Damaged(error),
-            _ if is_of_the_disk && self.failures >= FAILURES => Read::Damaged(error),
-            _ => Read::NotNow(error),
+    /// Whether a read that failed may succeed later. A file that is gone or too short is damaged, and one that the disk
+    /// can't read again and again. What the system lacks (files, memory) says nothing of the file.
+    fn may_pass(&mut self, error: &io::Error) -> bool {
+        if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) {
+            return false;
         }
+        self.failures += u32::from(error.raw_os_error() == Some(EIO));
+        self.failures < FAILURES
     }
 
     /// Says that a webhook is durable elsewhere.

@@ -18,17 +18,10 @@ pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
             outcome = concat_ws('; ', 'it became too old while it waited', outcome)
          WHERE id IN (SELECT id FROM effects WHERE state = 'pending' AND lease IS NULL AND expires_at < now()
                       FOR UPDATE SKIP LOCKED)",
+        // What was asked of Kapso is of interest for some days.
+        "DELETE FROM effect_listings WHERE asked_at < now() - interval '30 days'",
     ] {
         sqlx::query(statement).execute(pool).await?;
     }
-    forget_listings(pool).await?;
     api_key::forget_calls(pool).await
-}
-
-/// What was asked of Kapso is of interest for some days.
-async fn forget_listings(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM effect_listings WHERE asked_at < now() - interval '30 days'")
-        .execute(pool)
-        .await?;
-    Ok(())
 }

@@ -53,7 +53,7 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         super::reactions::MERGE_MESSAGE,
         "DELETE FROM reactions WHERE message_id = $1 AND $2 <> message_id",
         // What both owed is owed once. Until it leaves, it is addressed by what both said, as
-        // `effects/join.rs` has it.
+        // `effects/join.rs` has it, as long as `effects/known.rs` lets anything be learnt of it.
         concat!(
             rivals!(),
             "UPDATE effects SET kapso_message_id = LEAST(effects.kapso_message_id, other.kapso_message_id),
@@ -62,7 +62,8 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
                 expires_at = LEAST(effects.expires_at, other.expires_at)
              FROM rivals kept JOIN rivals lost ON kept.kind = lost.kind JOIN effects other ON other.id = lost.id
              WHERE effects.id = kept.id AND kept.place = 1 AND lost.place = 2
-             AND effects.lease IS NULL AND (effects.state = 'pending' OR effects.refused IS NOT NULL)"
+             AND effects.lease IS NULL AND effects.retried_at IS NULL
+             AND (effects.state = 'pending' OR effects.state = 'discarded' AND effects.refused IS NOT NULL)"
         ),
         // The one that got further stays the message's. Of the other nothing is left where
         // nothing was tried; else it keeps its row, under a name that is free.

@@ -28,7 +28,7 @@ pub(super) const RATES: [(&str, f64); 2] = [("end-to-end-320", 320.0), ("end-to-
 const SECONDS: (f64, f64) = (45.0, 600.0);
 const WARM_UP: f64 = 5.0;
 
-/// The people who write: so many that none of them gets more replies than the loop guard lets through.
+/// The people who write.
 const CONTACTS: u64 = 60_000;
 
 /// What is still under way at the end has so long to arrive.
