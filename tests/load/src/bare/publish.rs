@@ -47,17 +47,18 @@ impl Publishing {
     pub async fn run(self, cue: impl AsyncFnOnce() -> Result<()>) -> Result<Done> {
         let connection = Connection::connect(&self.amqp, ConnectionProperties::default()).await?;
         let traffic = Traffic::of(self.stream.clone())?;
-        let done = if self.enveloped > 0 {
+        // A channel that is dropped begins to close, and a connection can't be closed meanwhile.
+        let (done, _channel) = if self.enveloped > 0 {
             topology::declare(&connection, "/").await?;
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             cue().await?;
-            fill(&channel, &traffic, self.enveloped).await?
+            (fill(&channel, &traffic, self.enveloped).await?, channel)
         } else {
             let channel = open(&connection).await?;
             let bodies: Vec<_> = (0..BODIES).map(|number| envelope(&traffic, number)).collect();
             cue().await?;
-            publish(&channel, &bodies, self.seconds).await?
+            (publish(&channel, &bodies, self.seconds).await?, channel)
         };
         connection.close(200, "done".into()).await?;
         Ok(done)
