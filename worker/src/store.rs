@@ -14,7 +14,7 @@ use contract::{
     envelope::{Envelope, WebhookId},
     shown,
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
 use crate::{
@@ -48,13 +48,18 @@ pub struct Batch<W> {
     seen: HashSet<WebhookId>,
 }
 
-/// What a transaction does to the archive.
-#[derive(Clone, Copy)]
-enum Archiving<'a> {
-    /// The webhooks are new to it.
-    New(&'a [Entry<'a>]),
-    /// They are there as pending, and are no more.
-    Pending,
+/// A transaction that has archived a batch and projected nothing of it yet. What it holds, nobody but a transaction
+/// that archives the same webhooks waits for.
+pub struct Begun {
+    tx: Transaction<'static, Postgres>,
+    new: HashSet<WebhookId>,
+}
+
+impl Begun {
+    /// Undoes it. Whatever goes wrong with that, the transaction ends with its connection.
+    pub async fn undo(self) {
+        self.tx.rollback().await.ok();
+    }
 }
 
 impl Store {
@@ -90,20 +95,43 @@ impl Store {
     /// # Errors
     /// [`Fault`]; nothing of the slice is stored then.
     pub async fn take<W: Borrow<Envelope>>(&self, batch: &Batch<W>) -> Result<(), Fault> {
+        let mut lock = Lock::Shared;
+        loop {
+            let begun = self.begin(batch).await?;
+            if self.go_on(begun, batch, lock).await? {
+                return Ok(());
+            }
+            lock = Lock::Exclusive;
+        }
+    }
+
+    /// The first half of [`Store::take`]: archives webhooks, in a transaction that is left open.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn begin<W: Borrow<Envelope>>(&self, batch: &Batch<W>) -> Result<Begun, Fault> {
         self.partitions.ensure(&self.pool, batch.webhooks().map(|webhook| webhook.received_at)).await?;
         let mut entries: Vec<Entry> = batch
             .decoded()
-            .map(|(webhook, decoded)| {
-                let disposition = if is_dead(decoded) { Disposition::Dead } else { Disposition::Projected };
-                Entry { webhook, dialect: decoded.dialect, disposition }
+            .map(|(webhook, decoded)| Entry {
+                webhook,
+                dialect: decoded.dialect,
+                disposition: disposition(decoded),
             })
             .collect();
         in_order(&mut entries);
-        self.in_transaction(batch, Archiving::New(&entries)).await?;
-        for entry in &entries {
-            figures::webhooks_stored(entry.disposition.name(), 1);
-        }
-        Ok(())
+        let mut tx = self.pool.begin().await?;
+        let new = archive::insert(&mut tx, &entries).await?;
+        Ok(Begun { tx, new })
+    }
+
+    /// The second half of [`Store::take`]. False: nothing is stored, and only the whole of `take` can do it, since
+    /// it has to begin anew to be alone.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing of the slice is stored then.
+    pub async fn finish<W: Borrow<Envelope>>(&self, begun: Begun, batch: &Batch<W>) -> Result<bool, Fault> {
+        self.go_on(begun, batch, Lock::Shared).await
     }
 
     /// The way into the slow lane: archives webhooks undecoded, as pending.
@@ -147,46 +175,44 @@ impl Store {
     /// [`Fault`]; nothing of it is stored then.
     pub async fn take_pending(&self, webhook: &Envelope) -> Result<(), Fault> {
         let batch = Batch::of([webhook]);
-        self.in_transaction(&batch, Archiving::Pending).await
-    }
-
-    /// Runs the transaction, alone where it turns out to need that.
-    async fn in_transaction<W: Borrow<Envelope>>(
-        &self,
-        batch: &Batch<W>,
-        archiving: Archiving<'_>,
-    ) -> Result<(), Fault> {
         let mut lock = Lock::Shared;
         loop {
             let mut tx = self.pool.begin().await?;
             // Before the projections' lock, which may be long in coming: else others claim it meanwhile, and count
             // attempts that nobody has made.
-            if matches!(archiving, Archiving::Pending) && !batch.lock(&mut tx).await? {
+            if !pending::lock(&mut tx, webhook).await? {
                 return Ok(());
             }
             project::lock(&mut tx, lock).await?;
-            let new = match archiving {
-                Archiving::New(entries) => archive::insert(&mut tx, entries).await?,
-                Archiving::Pending => {
-                    batch.note(&mut tx).await?;
-                    batch.webhooks().map(|webhook| webhook.id).collect()
-                }
-            };
-            match self.project(&mut tx, batch, &new, lock).await {
-                Ok(owed) => {
-                    tx.commit().await?;
-                    batch.count(&new);
-                    if owed > 0 {
-                        self.wake.outbox.notify_one();
-                    }
-                    return Ok(());
-                }
-                Err(ProjectError::NeedsExclusive) => {
-                    tx.rollback().await?;
-                    lock = Lock::Exclusive;
-                }
+            batch.note(&mut tx).await?;
+            match self.project(Begun { tx, new: HashSet::from([webhook.id]) }, &batch, lock).await {
+                Ok(()) => return Ok(()),
+                Err(ProjectError::NeedsExclusive) => lock = Lock::Exclusive,
                 Err(ProjectError::Database(error)) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Goes on with what has been archived. False: it was undone, because it has to run alone.
+    ///
+    /// The projections' lock comes after the archive's rows, for everybody: who waits for such a row holds nothing that
+    /// a projection needs.
+    async fn go_on<W: Borrow<Envelope>>(
+        &self,
+        mut begun: Begun,
+        batch: &Batch<W>,
+        lock: Lock,
+    ) -> Result<bool, Fault> {
+        project::lock(&mut begun.tx, lock).await?;
+        match self.project(begun, batch, lock).await {
+            Ok(()) => {
+                for (_, decoded) in batch.decoded() {
+                    figures::webhooks_stored(disposition(decoded).name(), 1);
+                }
+                Ok(true)
+            }
+            Err(ProjectError::NeedsExclusive) => Ok(false),
+            Err(ProjectError::Database(error)) => Err(error.into()),
         }
     }
 
@@ -202,19 +228,30 @@ impl Store {
         tracing::debug!(message.id = shown::id(&message.message_id), contact.id = contact, message.text = ?text, "message received");
     }
 
-    /// Projects what is new of a batch and owes its effects; how many were not owed before.
+    /// Projects what is new of a batch, owes its effects, and commits.
     async fn project<W: Borrow<Envelope>>(
         &self,
-        tx: &mut PgConnection,
+        Begun { mut tx, new }: Begun,
         batch: &Batch<W>,
-        new: &HashSet<WebhookId>,
         lock: Lock,
-    ) -> Result<u64, ProjectError> {
-        let received = project::project(tx, &batch.events_of(new), lock).await?;
+    ) -> Result<(), ProjectError> {
+        let received = match project::project(&mut tx, &batch.events_of(&new), lock).await {
+            Ok(received) => received,
+            Err(error) => {
+                // Whoever begins anew waits for what this one holds.
+                tx.rollback().await.ok();
+                return Err(error);
+            }
+        };
         received.iter().for_each(|message| self.tell(message));
-        let now = OffsetDateTime::now_utc();
-        dead_letters::insert(tx, &batch.dead_letters_of(new)).await?;
-        Ok(outbox::owe(tx, &self.policy(), &received, now).await?)
+        dead_letters::insert(&mut tx, &batch.dead_letters_of(&new)).await?;
+        let owed = outbox::owe(&mut tx, &self.policy(), &received, OffsetDateTime::now_utc()).await?;
+        tx.commit().await?;
+        batch.count(&new);
+        if owed > 0 {
+            self.wake.outbox.notify_one();
+        }
+        Ok(())
     }
 }
 
@@ -280,16 +317,6 @@ impl<W: Borrow<Envelope>> Batch<W> {
         Cow::Owned(self.events.iter().filter(is_new).cloned().collect())
     }
 
-    /// Locks the webhooks that are to be pending; false if one of them is not.
-    async fn lock(&self, tx: &mut PgConnection) -> sqlx::Result<bool> {
-        for webhook in self.webhooks() {
-            if !pending::lock(tx, webhook).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Notes what became of webhooks that were pending.
     async fn note(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
         for (webhook, decoded) in self.decoded() {
@@ -327,6 +354,11 @@ impl<W: Borrow<Envelope>> Batch<W> {
 /// they came in: one waits for the other, and not both for each other.
 fn in_order(entries: &mut [Entry<'_>]) {
     entries.sort_unstable_by_key(|entry| entry.webhook.id);
+}
+
+/// What becomes of a webhook that is new.
+fn disposition(decoded: &Decoded) -> Disposition {
+    if is_dead(decoded) { Disposition::Dead } else { Disposition::Projected }
 }
 
 /// Whether nothing of a webhook could be decoded at all.

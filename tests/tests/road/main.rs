@@ -1,5 +1,6 @@
 //! The whole road, with nothing of it replaced but Kapso: ingest, `RabbitMQ`, worker, Postgres, and back.
 
+mod ahead;
 mod configuration;
 mod databases;
 mod dialects;

@@ -1,9 +1,6 @@
 //! One queue, consumed window by window.
 
-use std::{
-    future,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
@@ -19,7 +16,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Settings, window::Window};
-use crate::{fault::Fault, figures, outage::Met, store::Store};
+use crate::{
+    fault::Fault,
+    figures,
+    outage::Met,
+    store::{Begun, Store},
+};
 
 /// How long a window waits for more once it holds something.
 const LINGER: Duration = Duration::from_millis(5);
@@ -46,6 +48,21 @@ pub(super) struct Queue<'a> {
     pub(super) lane: Lane,
     pub(super) store: &'a Store,
     pub(super) settings: Settings,
+}
+
+/// What is done while a window is being stored.
+struct Ahead<'a> {
+    window: &'a mut Window,
+    deliveries: &'a mut Deliveries,
+    session: &'a CancellationToken,
+}
+
+/// What came of trying once.
+struct Tried {
+    /// Whether the window is stored. Not: it has to be done in another way.
+    stored: Result<bool, Fault>,
+    /// The next window, where it is archived already.
+    next_begun: Option<Begun>,
 }
 
 /// Why a queue is not consumed any more. Unsettled deliveries come again.
@@ -106,30 +123,89 @@ impl Queue<'_> {
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let consumer = channel.basic_consume(self.name.into(), tag.into(), options, none).await?;
         let mut deliveries = Deliveries { consumer, queue: self.name, ended: None };
-        let mut window = Window::default();
+        let (mut window, mut begun) = (Window::default(), None);
         while self.gather(&mut window, &mut deliveries, session).await? {
             let began = Instant::now();
-            // The broker and our reading are at the next window while Postgres is at this one: the longer that takes,
-            // the more the next one takes at once.
             let mut next = Window::default();
-            let filled = async {
-                session.run_until_cancelled(self.fill(&mut next, &mut deliveries)).await;
-                future::pending().await
-            };
-            let is_stored = tokio::select! {
-                biased;
-                is_stored = self.store_at_last(&window, &channel, &mut met, stop) => is_stored?,
-                never = filled => never,
-            };
-            if !is_stored {
-                return Ok(());
+            let ahead = Ahead { window: &mut next, deliveries: &mut deliveries, session };
+            let Tried { stored, next_begun } =
+                self.store_once(&window, begun.take(), &channel, ahead).await?;
+            if matches!(stored, Ok(true)) {
+                met.works();
+                begun = next_begun;
+            } else {
+                if let Some(next_begun) = next_begun {
+                    // What is tried now would wait for it, where a webhook came twice.
+                    next_begun.undo().await;
+                }
+                if let Err(outage @ Fault::Outage(_)) = &stored {
+                    stop.run_until_cancelled(sleep(met.failed(outage))).await;
+                }
+                if !self.store_at_last(&window, &channel, &mut met, stop).await? {
+                    return Ok(());
+                }
+                acknowledge(&channel, &window).await?;
             }
-            acknowledge(&channel, &window).await?;
             figures::window_stored(began.elapsed());
             tracing::debug!(queue = self.name, deliveries = window.len(), "stored");
             window = next;
         }
         Ok(())
+    }
+
+    /// Tries once to store a window, and acknowledges it. The broker and our reading are at the next window meanwhile,
+    /// so that the longer it takes, the more the next one takes at once. One that is full is archived, too, as soon as
+    /// this one is, and projected after it: what one worker takes is owed in the order in which it came.
+    async fn store_once(
+        &self,
+        window: &Window,
+        begun: Option<Begun>,
+        channel: &Channel,
+        ahead: Ahead<'_>,
+    ) -> Result<Tried, Stopped> {
+        let (archived, ended) = (CancellationToken::new(), CancellationToken::new());
+        let this = async {
+            let _ended = ended.clone().drop_guard();
+            let stored = self.store_plain(window, begun, &archived).await;
+            if matches!(stored, Ok(true)) {
+                acknowledge(channel, window).await?;
+            }
+            Ok::<_, Stopped>(stored)
+        };
+        let next = async {
+            let Ahead { window, deliveries, session } = ahead;
+            ended.run_until_cancelled(session.run_until_cancelled(self.fill(window, deliveries))).await;
+            if !self.is_full(window) || !window.is_plain() {
+                return None;
+            }
+            ended.run_until_cancelled(archived.cancelled()).await?;
+            self.store.begin(&window.fresh).await.ok()
+        };
+        let (stored, next_begun) = tokio::join!(this, next);
+        Ok(Tried { stored: stored?, next_begun })
+    }
+
+    /// Stores a window all of which is to be projected as it came; says when it is archived. False: it is not such a
+    /// window, or it has to be alone.
+    async fn store_plain(
+        &self,
+        window: &Window,
+        begun: Option<Begun>,
+        archived: &CancellationToken,
+    ) -> Result<bool, Fault> {
+        if !window.is_plain() {
+            return Ok(false);
+        }
+        let begun = match begun {
+            Some(begun) => begun,
+            None => self.store.begin(&window.fresh).await?,
+        };
+        archived.cancel();
+        self.store.finish(begun, &window.fresh).await
+    }
+
+    fn is_full(&self, window: &Window) -> bool {
+        window.len() >= self.settings.window || window.bytes() >= BYTES
     }
 
     /// Waits until a window holds something, and takes with that what is there or comes soon. False: asked to stop
@@ -158,7 +234,7 @@ impl Queue<'_> {
 
     /// Adds deliveries to a window until it is full. Nothing is lost when this is dropped.
     async fn fill(&self, window: &mut Window, deliveries: &mut Deliveries) {
-        while window.len() < self.settings.window && window.bytes() < BYTES {
+        while !self.is_full(window) {
             // Decoding them all at once would let Postgres wait for the next statement.
             if window.len().is_multiple_of(AT_A_TIME) {
                 yield_now().await;

@@ -60,6 +60,11 @@ impl Window {
         self.bytes
     }
 
+    /// Whether all of it is to be projected as it came.
+    pub(super) fn is_plain(&self) -> bool {
+        self.suspect.is_empty() && self.unreadable.is_empty() && !self.fresh.is_empty()
+    }
+
     /// How many deliveries it holds.
     pub(super) fn len(&self) -> usize {
         self.len
