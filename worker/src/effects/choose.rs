@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{FromRow, PgConnection};
 
 use super::{
+    dispatcher::AT_ONCE,
     lease::{LEASE, PROBE_LEASE, Wanted},
     settle, takeover,
 };
@@ -81,20 +82,24 @@ macro_rules! first {
 
 /// Lanes with something to do, those with a reply and those due first at the front.
 /// Locked: whoever has a lane's row chooses from it alone.
+///
+/// However many are wanted, no more than a worker ever has room for are looked at: a number that Postgres knows when it
+/// plans. To one that it is told later it gives a plan that reads and sorts all that are due.
 const LOCK_LANES: &str = concat!(
     "SELECT id FROM lanes WHERE id = ANY (ARRAY(SELECT lane FROM (
         (SELECT lane, kind, next_at FROM effects WHERE kind = 'send_text' AND ",
     next!(),
-    "    ORDER BY next_at LIMIT $4)
+    "    ORDER BY next_at LIMIT 256)
         UNION ALL
         (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND ",
     next!(),
-    "    ORDER BY next_at LIMIT $5)) effects
+    "    ORDER BY next_at LIMIT 256)) effects
         ORDER BY ",
     first!(),
     ", next_at LIMIT $4))
      FOR UPDATE SKIP LOCKED"
 );
+const _: () = assert!(AT_ONCE <= 256, "LOCK_LANES would leave room unused");
 
 /// The loop guard: replies that are due in a lane which has had too many lately.
 const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = now(),
@@ -161,7 +166,6 @@ pub(super) async fn choose(
         .bind(share.retries > 0)
         .bind(share.probe)
         .bind(share.room)
-        .bind(share.marks)
         .fetch_all(&mut *tx)
         .await?;
     if lanes.is_empty() {

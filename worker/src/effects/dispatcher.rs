@@ -1,7 +1,7 @@
 //! The dispatcher: lease, perform, record.
 //!
 //! Leasing gathers by pace: the first lease after a pause is taken at once, the next one a few
-//! milliseconds later with whatever has become due in the meantime. Recording gathers by itself
+//! milliseconds later, with whatever has become due in the meantime. Recording gathers by itself
 //! ([`super::recorder`]).
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -41,9 +41,13 @@ const RETRIES_AT_ONCE: usize = AT_ONCE / 2;
 /// alone settles.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// From one lease to the next, at the least: each costs eight round trips and the key's lock,
-/// whether it takes one effect or all that are due.
-const LEASE_EVERY: Duration = Duration::from_millis(20);
+/// From one lease to the next it waits for this many times as long as the first one took: each costs eight round trips
+/// and the key's lock, whether it takes one effect or all that are due. So the busier the database is, the more are
+/// leased at once.
+const PAUSE_PER_LEASE: u32 = 2;
+
+/// And no longer than this.
+const PAUSE_AT_MOST: Duration = Duration::from_millis(20);
 
 /// Performs effects.
 struct Dispatcher {
@@ -93,8 +97,11 @@ impl Dispatcher {
     async fn run(mut self, outages: Outages, stop: CancellationToken) {
         let mut met = outages.met_by("dispatcher");
         while !stop.is_cancelled() {
-            let next = Instant::now() + LEASE_EVERY;
-            match self.dispatch().await {
+            let began = Instant::now();
+            let dispatched = self.dispatch().await;
+            let pause = (began.elapsed() * PAUSE_PER_LEASE).min(PAUSE_AT_MOST);
+            let next = Instant::now() + pause;
+            match dispatched {
                 // Perhaps more is due.
                 Ok(1..) => met.works(),
                 Ok(0) => {

@@ -23,10 +23,6 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// leaves, also where the prober was killed.
 pub(super) const PROBE_LEASE: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(3));
 
-/// How a lease begins. What there is to choose from is another thing each time: a plan that was
-/// made for any number of effects would read all of them.
-const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan";
-
 /// What a dispatcher asks for.
 pub(super) struct Wanted<'a> {
     /// The key that it calls with.
@@ -81,7 +77,7 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
         return Ok(Vec::new());
     }
     let since = Instant::now();
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let mut key = api_key::lock(&mut tx, &wanted.key.id).await?;
     let (now, calls) = api_key::calls_lately(&mut tx).await?;
     let Some(share) = share(key.allowed(now), calls, wanted) else {
