@@ -66,9 +66,10 @@ impl Link {
     ) -> End {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut open = true;
+        let (mut open, mut taken) = (true, Vec::new());
         let broken = loop {
-            let may_take = open && (self.blocked || self.flight.len() < WINDOW);
+            // Those that are answered at once take no place.
+            let room = if self.blocked { WINDOW } else { WINDOW.saturating_sub(self.flight.len()) };
             tokio::select! {
                 biased;
                 settled = self.flight.settle(), if !self.flight.is_empty() => {
@@ -78,10 +79,10 @@ impl Link {
                     if let Err(why) = self.hear(event, health, figures) { break why }
                 }
                 () = stop.cancelled(), if open && !jobs.is_closed() => jobs.close(),
-                job = jobs.recv(), if may_take => match job {
-                    Some(job) => self.take(job),
-                    None => open = false,
-                },
+                count = jobs.recv_many(&mut taken, room), if open && room > 0 => {
+                    open = count > 0;
+                    taken.drain(..).for_each(|job| self.take(job));
+                }
                 _ = look.tick() => if let Err(why) = self.look() { break why },
             }
             if !open && self.flight.is_empty() {
