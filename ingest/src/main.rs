@@ -11,6 +11,10 @@ use contract::{
     telemetry,
 };
 use ingest::{serve, settings, sign};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The door of Buzón: takes Kapso's webhooks and makes them durable, in RabbitMQ or else on its own disk, before it
 /// answers 200.

@@ -10,7 +10,11 @@ use contract::{
     settings::{EXIT_USAGE, Settings, SettingsError},
     telemetry,
 };
+use mimalloc::MiMalloc;
 use worker::{run, settings, tools};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The memory and the hands of Buzón: stores what Kapso's webhooks say in Postgres, and calls Kapso back.
 ///

@@ -22,8 +22,13 @@ use load::report;
 use load::scenario::{ALL, Bench};
 use load::traffic::Dialect;
 use load::usage;
+use mimalloc::MiMalloc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// The product's: bare programs are not to be slower for another reason than what they leave out.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The names of the runs' directories; the process id follows.
 const RUN: &str = "bench-";

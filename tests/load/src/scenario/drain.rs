@@ -21,8 +21,8 @@ const DRAIN: &str = "drain";
 /// How many webhooks wait.
 const BACKLOG: u64 = 200_000;
 
-/// How many the bare programs are given.
-const BARE: u64 = 100_000;
+/// How many the bare programs are given: as many, since what Postgres holds in memory makes a row cheaper.
+const BARE: u64 = BACKLOG;
 
 /// For how long one transaction for each event is measured, in seconds.
 const NAIVE_SECONDS: f64 = 5.0;
