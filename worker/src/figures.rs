@@ -23,7 +23,7 @@ pub(crate) fn dead_letters_made(count: usize) {
     counter!("buzon_dead_letters_made_total").increment(count as u64);
 }
 
-/// How long one window took, from its first delivery to its commit.
+/// How long one window took, from when it was its turn to its acknowledgement.
 pub(crate) fn window_stored(took: Duration) {
     histogram!("buzon_window_stored_seconds").record(took);
 }

@@ -48,8 +48,8 @@ pub struct Batch<W> {
     seen: HashSet<WebhookId>,
 }
 
-/// A transaction that has archived a batch and projected nothing of it yet. What it holds, nobody but a transaction
-/// that archives the same webhooks waits for.
+/// A transaction that has archived a batch and projected nothing of it yet. Only what archives the same webhooks, or
+/// makes a partition, waits for what it holds.
 pub struct Begun {
     tx: Transaction<'static, Postgres>,
     new: HashSet<WebhookId>,
@@ -195,8 +195,8 @@ impl Store {
 
     /// Goes on with what has been archived. False: it was undone, because it has to run alone.
     ///
-    /// The projections' lock comes after the archive's rows, for everybody: who waits for such a row holds nothing that
-    /// a projection needs.
+    /// The projections' lock comes after the archive's new rows: who waits for such a row holds nothing that a
+    /// projection needs.
     async fn go_on<W: Borrow<Envelope>>(
         &self,
         mut begun: Begun,

@@ -138,16 +138,16 @@ impl Queue<'_> {
                     // What is tried now would wait for it, where a webhook came twice.
                     next_begun.undo().await;
                 }
-                if let Err(outage @ Fault::Outage(_)) = &stored {
-                    stop.run_until_cancelled(sleep(met.failed(outage))).await;
+                if let Err(outage @ Fault::Outage(_)) = &stored
+                    && stop.run_until_cancelled(sleep(met.failed(outage))).await.is_none()
+                {
+                    return Ok(());
                 }
                 if !self.store_at_last(&window, &channel, &mut met, stop).await? {
                     return Ok(());
                 }
-                acknowledge(&channel, &window).await?;
+                self.settle(&channel, &window, began).await?;
             }
-            figures::window_stored(began.elapsed());
-            tracing::debug!(queue = self.name, deliveries = window.len(), "stored");
             window = next;
         }
         Ok(())
@@ -166,9 +166,10 @@ impl Queue<'_> {
         let (archived, ended) = (CancellationToken::new(), CancellationToken::new());
         let this = async {
             let _ended = ended.clone().drop_guard();
+            let began = Instant::now();
             let stored = self.store_plain(window, begun, &archived).await;
             if matches!(stored, Ok(true)) {
-                acknowledge(channel, window).await?;
+                self.settle(channel, window, began).await?;
             }
             Ok::<_, Stopped>(stored)
         };
@@ -186,7 +187,7 @@ impl Queue<'_> {
     }
 
     /// Stores a window all of which is to be projected as it came; says when it is archived. False: it is not such a
-    /// window, or it has to be alone.
+    /// window, or it has to begin anew.
     async fn store_plain(
         &self,
         window: &Window,
@@ -196,12 +197,25 @@ impl Queue<'_> {
         if !window.is_plain() {
             return Ok(false);
         }
+        let was_begun = begun.is_some();
         let begun = match begun {
             Some(begun) => begun,
             None => self.store.begin(&window.fresh).await?,
         };
         archived.cancel();
-        self.store.finish(begun, &window.fresh).await
+        match self.store.finish(begun, &window.fresh).await {
+            // Postgres ends a transaction that had to wait too long for the window before it. That is no outage.
+            Err(Fault::Outage(_)) if was_begun => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Acknowledges a window that is stored.
+    async fn settle(&self, channel: &Channel, window: &Window, began: Instant) -> Result<(), Stopped> {
+        acknowledge(channel, window).await?;
+        figures::window_stored(began.elapsed());
+        tracing::debug!(queue = self.name, deliveries = window.len(), "stored");
+        Ok(())
     }
 
     fn is_full(&self, window: &Window) -> bool {

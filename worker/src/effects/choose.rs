@@ -83,15 +83,15 @@ macro_rules! first {
 /// Lanes with something to do, those with a reply and those due first at the front.
 /// Locked: whoever has a lane's row chooses from it alone.
 ///
-/// However many are wanted, no more than a worker ever has room for are looked at: a number that Postgres knows when it
-/// plans. To one that it is told later it gives a plan that reads and sorts all that are due.
+/// However many are wanted, of each kind as many are looked at as a worker can ever have room for: a number that
+/// Postgres knows when it plans. For one that it is told later it makes a plan that reads and sorts all that are due.
 const LOCK_LANES: &str = concat!(
     "SELECT id FROM lanes WHERE id = ANY (ARRAY(SELECT lane FROM (
         (SELECT lane, kind, next_at FROM effects WHERE kind = 'send_text' AND ",
     next!(),
     "    ORDER BY next_at LIMIT 256)
         UNION ALL
-        (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND ",
+        (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND $5 > 0 AND ",
     next!(),
     "    ORDER BY next_at LIMIT 256)) effects
         ORDER BY ",
@@ -166,6 +166,7 @@ pub(super) async fn choose(
         .bind(share.retries > 0)
         .bind(share.probe)
         .bind(share.room)
+        .bind(share.marks)
         .fetch_all(&mut *tx)
         .await?;
     if lanes.is_empty() {

@@ -2,8 +2,8 @@
 //!
 //! The lane's row is locked, as where its next effect is chosen: what is decided here is
 //! decided of effects that nobody is about to send. That a reply may be sent again is decided
-//! alone ([`Lock::Exclusive`]): every transaction that projects holds the other lock from its first
-//! statement on, so that none is under way whose echo could be committed and not be seen. What
+//! alone ([`Lock::Exclusive`]): every transaction that projects holds the other lock from before it
+//! projects anything, so that none is under way whose echo could be committed and not be seen. What
 //! comes after that finds the effect pending, and settles it all the same until it is leased.
 
 use std::time::Duration;

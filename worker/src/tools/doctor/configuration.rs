@@ -26,8 +26,8 @@ const STOP_GRACE_SECONDS: u64 = 30;
 /// What a stop of ingest needs for itself: an answer under way, and the goodbye to its broker.
 const STOP_NEEDS: Duration = Duration::from_secs(6);
 
-/// The queues, the slow lane, the dispatcher and the detector: each may want a connection.
-const CONNECTION_USERS: u32 = 6;
+/// The queues, of which two archive ahead, the slow lane, the dispatcher and the detector: each may want a connection.
+const CONNECTION_USERS: u32 = 8;
 
 /// Looks at the settings of both programs, as far as this one sees them.
 pub(super) fn look(scope: &Scope) -> Vec<Finding> {
