@@ -116,8 +116,8 @@ impl Consumer {
         *connected = true;
         health.fine(HEALTH);
         tracing::info!("consuming");
-        // One queue that fails ends the others too, but between two windows: a transaction is
-        // never dropped half-way.
+        // One queue that fails ends the others too, but between two windows: what is being projected is never
+        // dropped half-way. What is only archived ahead may be: it comes again.
         let session = stop.child_token();
         let consume = async |name, lane| {
             let met = outages.met_by(name);
