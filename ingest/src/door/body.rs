@@ -41,11 +41,6 @@ async fn collect(
     limit: usize,
     permit: &mut Permit,
 ) -> Result<Bytes, Refusal> {
-    // What is declared is taken at once: better to refuse now than half-way.
-    let mut paid = declared.unwrap_or(0);
-    if !permit.grow(paid) {
-        return Err(Refusal::NoRoom);
-    }
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
     while let Some(part) = payload.next().await {
@@ -54,11 +49,9 @@ async fn collect(
         if length > limit {
             return Err(Refusal::TooLarge(limit));
         }
-        if let Some(more) = length.checked_sub(paid).filter(|more| *more > 0) {
-            if !permit.grow(more) {
-                return Err(Refusal::NoRoom);
-            }
-            paid = length;
+        // What has come, and not what was declared: that costs a sender nothing, and would shut out everybody else.
+        if !permit.grow(part.len()) {
+            return Err(Refusal::NoRoom);
         }
         // Most bodies come in one part: they are not copied.
         if length == part.len() {

@@ -134,12 +134,15 @@ async fn bodies_beyond_the_budget_wait_outside() -> Result<()> {
     let _ingest = stage.ingest().await?;
     let mut holder = stage.dial().await?;
     holder.write_all(head(&["Content-Length: 1000"]).as_bytes()).await?;
-    stage.figure_becomes(BODY_BYTES, 1000.0).await?;
+    // Whoever only says that much will come shuts out nobody.
+    assert_eq!(stage.post_signed("x".repeat(1000), &[]).await?.status, 200);
+    holder.write_all(&[b'x'; 999]).await?;
+    stage.figure_becomes(BODY_BYTES, 999.0).await?;
 
-    let refused = stage.post_signed("x".repeat(501), &[]).await?;
+    let refused = stage.post_signed("x".repeat(502), &[]).await?;
     is_problem(&refused, 503);
     assert_eq!(refused.retry_after.as_deref(), Some("10"));
-    assert_eq!(stage.post_signed("x".repeat(500), &[]).await?.status, 200);
+    assert_eq!(stage.post_signed("x".repeat(501), &[]).await?.status, 200);
 
     // A client that goes away in the middle gives back what it held.
     drop(holder);

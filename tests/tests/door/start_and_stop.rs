@@ -91,7 +91,7 @@ async fn a_stop_waits_for_what_is_under_way() -> Result<()> {
     stage.post("{}", &[]).await?;
     let mut slow = stage.dial().await?;
     slow.write_all((head(&["Content-Length: 2"]) + "{").as_bytes()).await?;
-    stage.figure_becomes("buzon_body_bytes", 2.0).await?;
+    stage.figure_becomes("buzon_body_bytes", 1.0).await?;
     ingest.process().signal(Signal::Terminate)?;
     harness::wait::until("the stop to begin", Duration::from_secs(5), async || {
         ingest.log().contains("stopping")
@@ -122,7 +122,7 @@ async fn a_second_signal_ends_it_at_once() -> Result<()> {
     let mut ingest = stage.ingest().await?;
     let mut slow = stage.dial().await?;
     slow.write_all((head(&["Content-Length: 2"]) + "{").as_bytes()).await?;
-    stage.figure_becomes("buzon_body_bytes", 2.0).await?;
+    stage.figure_becomes("buzon_body_bytes", 1.0).await?;
     ingest.process().signal(Signal::Terminate)?;
     harness::wait::until("the stop to begin", Duration::from_secs(5), async || {
         ingest.log().contains("stopping")
