@@ -14,6 +14,7 @@
 
 mod directory;
 mod frame;
+mod read;
 mod record;
 mod source;
 mod stock;
@@ -171,7 +172,14 @@ fn take_stock(directory: &Directory, contents: Contents, max_bytes: u64) -> Stoc
 }
 
 fn look_at(directory: &Directory, name: Name) -> io::Result<Segment> {
-    let bytes = bytes::Bytes::from(std::fs::read(directory.path_of(name))?);
+    let path = directory.path_of(name);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if read::is_of_the_disk(&error) => {
+            read::readable(&path, 0..std::fs::metadata(&path)?.len())?
+        }
+        other => other?,
+    };
+    let bytes = bytes::Bytes::from(bytes);
     let (mut good, mut webhooks, mut oldest) = (0, 0, None);
     for found in frame::read(&bytes, name.mark) {
         match found {

@@ -3,10 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs::File,
     io,
-    os::unix::fs::FileExt,
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -19,19 +16,16 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     directory::{Directory, Name},
     frame::{self, Found},
-    record,
+    read, record,
     stock::{Stock, Stretch},
 };
 use crate::figures::Figures;
 
-/// What the system says of a disk that can't read. Source: Linux, errno(3).
-const EIO: i32 = 5;
-
 /// After this long what could not be read is tried again.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// So often the disk may fail at the same place before that counts as damage: a trouble that passes must not cost
-/// webhooks, and a bad sector must not hold up those behind it.
+/// So often the disk may fail in the same stretch before what it can't read counts as damage: a trouble that passes
+/// must not cost webhooks, and a bad sector must not hold up those behind it.
 const FAILURES: u32 = 5;
 
 /// Where a webhook is in the spool. Places are in the order in which webhooks were stored.
@@ -98,8 +92,9 @@ impl Source {
             }
             self.again_at = None;
             let stretch = self.stock.after(self.place)?;
-            let path = self.directory.path_of(stretch.name);
-            let read = tokio::task::spawn_blocking(move || read(&path, stretch)).await;
+            let (path, range) = (self.directory.path_of(stretch.name), stretch.from..stretch.to);
+            let read = if self.failures < FAILURES { read::whole } else { read::readable };
+            let read = tokio::task::spawn_blocking(move || read(&path, range)).await;
             let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
             if let Err(error) = &read
                 && self.may_pass(error)
@@ -121,14 +116,11 @@ impl Source {
         }
     }
 
-    /// Whether a read that failed may succeed later. A file that is gone or too short is damaged, and one that the disk
-    /// can't read again and again. What the system lacks (files, memory) says nothing of the file.
+    /// Whether a read that failed may succeed later: unless the file is gone. What the system lacks (files, memory) says
+    /// nothing of the file.
     fn may_pass(&mut self, error: &io::Error) -> bool {
-        if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) {
-            return false;
-        }
-        self.failures += u32::from(error.raw_os_error() == Some(EIO));
-        self.failures < FAILURES
+        self.failures += u32::from(read::is_of_the_disk(error));
+        error.kind() != io::ErrorKind::NotFound
     }
 
     /// Says that a webhook is durable elsewhere.
@@ -189,11 +181,4 @@ impl Source {
             "a part of the spool can't be read; what else is in the file is drained, and the file is kept as .damaged"
         );
     }
-}
-
-fn read(path: &Path, stretch: Stretch) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(stretch.to - stretch.from).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    File::open(path)?.read_exact_at(&mut bytes, stretch.from)?;
-    Ok(bytes)
 }

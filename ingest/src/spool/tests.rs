@@ -251,6 +251,21 @@ async fn what_can_not_be_read_now_is_read_later() {
     assert!(scratch.files("damaged").is_empty());
 }
 
+/// The end of a file is gone: that costs the webhook there, and not those before it.
+#[tokio::test]
+async fn what_is_left_of_a_file_is_drained() {
+    let scratch = scratch();
+    let (spool, mut source) = open(&scratch);
+    for body in [&b"a"[..], b"b", &[b'c'; 10_000]] {
+        store(&spool, body).await.unwrap();
+    }
+    let [segment] = &scratch.segments()[..] else { panic!("one segment") };
+    let file = fs::OpenOptions::new().write(true).open(segment).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 5_000).unwrap();
+    assert_eq!(rest(&mut source).await, [b"a", b"b"]);
+    until("damage to be kept", || scratch.files("damaged").len() == 1).await;
+}
+
 /// A number is given once, also where its file can't be read at a start.
 #[tokio::test]
 async fn a_file_that_can_not_be_read_keeps_its_number() {

@@ -49,7 +49,7 @@ pub(super) async fn watch(
             Some(why) => {
                 health.ailing(HEALTH_PART, format!("{why}: {}", described(&level, age)));
                 // Without traffic nobody else would find out that the disk works again. When the
-                // thread is behind, it finds out by itself.
+                // thread is behind, it finds out by itself, however often it was asked.
                 let _ = jobs.try_send(Job::TryOut);
             }
         }

@@ -64,17 +64,21 @@ impl Writer {
     /// Works until nobody is left who could ask.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
-            let (mut group, mut bytes) = (Vec::new(), 0);
+            let (mut group, mut bytes, mut try_out) = (Vec::new(), 0, false);
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
-                    Job::TryOut => self.try_out(),
+                    Job::TryOut => try_out = true,
                     Job::Store(store) => {
                         bytes += store.frame.len();
                         group.push(store);
                     }
                 }
                 next = if group.len() < GROUP && bytes < GROUP_BYTES { jobs.try_recv().ok() } else { None };
+            }
+            // Webhooks show as well whether the disk works, and have somebody who waits.
+            if try_out && group.is_empty() {
+                self.try_out();
             }
             self.store(group);
         }
