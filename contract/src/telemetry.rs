@@ -11,9 +11,12 @@ use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter, layer::SubscriberExt, 
 
 use crate::settings::{Settings, SettingsError};
 
-/// What is logged unless `RUST_LOG` says otherwise. lapin logs returned messages with
-/// their payload at `warn`, and the address it connects to: it is heard from `error` on.
-const DEFAULT_FILTER: &str = "info,lapin=error,sqlx=warn,hyper=warn,actix_server=warn";
+/// What is logged unless `RUST_LOG` says otherwise.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,hyper=warn,actix_server=warn";
+
+/// lapin logs returned messages with their payload at `warn`, and the address it connects to: it is heard from `error`
+/// on, unless `RUST_LOG` names it.
+const LAPIN: &str = "lapin";
 
 /// The buckets of every `_seconds` histogram, from a fast confirm to Kapso's own time-out.
 const SECONDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -66,8 +69,7 @@ fn log_to<W>(settings: &Settings, writer: W) -> Result<(), SettingsError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = settings.text("RUST_LOG").unwrap_or_else(|| DEFAULT_FILTER.to_owned());
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
+    let filter = EnvFilter::try_new(filter(settings.text("RUST_LOG"))).map_err(|error| {
         SettingsError::new(
             "RUST_LOG",
             format!("is malformed ({error})"),
@@ -82,6 +84,12 @@ where
     };
     // Fails only when logging has been started already, which serves as well.
     started.or(Ok(()))
+}
+
+/// The filter for a value of `RUST_LOG`.
+fn filter(given: Option<String>) -> String {
+    let filter = given.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    if filter.contains(LAPIN) { filter } else { format!("{filter},{LAPIN}=error") }
 }
 
 /// A figure renders as text in Prometheus' format.
@@ -103,4 +111,16 @@ pub fn start_figures() -> Result<Figures, metrics_exporter_prometheus::BuildErro
         }
     });
     Ok(figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lapin_is_kept_quiet_unless_it_is_named() {
+        assert!(filter(None).ends_with(",lapin=error"));
+        assert_eq!(filter(Some("debug".to_owned())), "debug,lapin=error");
+        assert_eq!(filter(Some("info,lapin=warn".to_owned())), "info,lapin=warn");
+    }
 }

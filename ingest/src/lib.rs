@@ -19,6 +19,7 @@
 pub mod alarms;
 pub mod door;
 pub mod figures;
+mod files;
 pub mod keep;
 pub mod publish;
 pub mod serve;

@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use crate::{
     alarms::{Alarms, Signatures},
     door::{self, Door},
     figures::Figures,
-    keep, publish,
+    files, keep, publish,
     settings::IngestSettings,
     spool::{self, Spool},
 };
@@ -39,10 +40,14 @@ const PUBLISHER_SHARE: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the spool can't be used, an address can't be listened on, a server fails, or the broker
 /// has our queues with other arguments.
-// One thread: requests have theirs (actix), and so has the broker's connection (lapin). What is between them, the
-// publisher, would only be handed to and fro.
-#[tokio::main(flavor = "current_thread")]
-pub async fn run(settings: IngestSettings, log: LogThread) -> anyhow::Result<()> {
+pub fn run(settings: IngestSettings, log: LogThread) -> anyhow::Result<()> {
+    // One thread: requests have theirs (actix), and so has the broker's connection (lapin). What is between them, the
+    // publisher, would only be handed to and fro.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    lifecycle::run(runtime, serve(settings, log))
+}
+
+async fn serve(settings: IngestSettings, log: LogThread) -> anyhow::Result<()> {
     let stop = lifecycle::stop_on_signals()?;
     let rendered = telemetry::start_figures()?;
     let figures = Figures::register();
@@ -98,7 +103,7 @@ async fn keep_log(log: LogThread, figures: Figures) {
 ///
 /// # Errors
 /// When it can't be set up on `listener`.
-pub fn server(
+fn server(
     listener: TcpListener,
     door: web::Data<Door>,
     health: Health,
@@ -108,8 +113,11 @@ pub fn server(
     let app = move || {
         App::new().app_data(door.clone()).configure(health::routes(health.clone())).configure(door::routes)
     };
+    let threads = available_parallelism()?.get();
     let server = HttpServer::new(app)
+        .workers(threads)
         .keep_alive(KEEP_ALIVE)
+        .max_connections(files::connections(threads))
         .client_disconnect_timeout(LINGER)
         .shutdown_signal(stop.cancelled_owned())
         .shutdown_timeout(shutdown_deadline.as_secs().max(1))
