@@ -8,6 +8,13 @@ use std::{
 use sqlx::{PgExecutor, PgPool};
 use time::{Month, OffsetDateTime, UtcOffset};
 
+/// A month after $1.
+macro_rules! next_month {
+    () => {
+        "($1 AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'"
+    };
+}
+
 /// The months whose partition is known to be there.
 #[derive(Default)]
 pub struct Partitions(Mutex<HashSet<(i32, Month)>>);
@@ -28,8 +35,11 @@ impl Partitions {
             if self.known(month) {
                 continue;
             }
-            ensure_from(pool, at).await?;
+            sqlx::query("SELECT ensure_webhooks_partition($1)").bind(at).execute(pool).await?;
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
+            if let Err(error) = ensure_next(pool, at).await {
+                tracing::warn!(%error, "the archive has no partition for next month yet; it is made when it is needed");
+            }
         }
         Ok(())
     }
@@ -39,13 +49,23 @@ impl Partitions {
     }
 }
 
-/// Makes sure of the partition of a time, and of that of the month after: at the turn of a
-/// month nobody waits for a table to be made.
+/// Makes sure of the partition of a time, and of that of the month after.
 ///
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn ensure_from(database: impl PgExecutor<'_>, at: OffsetDateTime) -> sqlx::Result<()> {
-    const ENSURE: &str = "SELECT ensure_webhooks_partition($1), ensure_webhooks_partition(
-        ($1 AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC')";
+    const ENSURE: &str =
+        concat!("SELECT ensure_webhooks_partition($1), ensure_webhooks_partition(", next_month!(), ")");
     sqlx::query(ENSURE).bind(at).execute(database).await.map(drop)
+}
+
+/// Makes sure of the month after, so that at its turn nobody waits for a table to be made; if that takes no time.
+async fn ensure_next(pool: &PgPool, at: OffsetDateTime) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("SET LOCAL lock_timeout = '1s'").execute(&mut *tx).await?;
+    sqlx::query(concat!("SELECT ensure_webhooks_partition(", next_month!(), ")"))
+        .bind(at)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
 }
