@@ -87,6 +87,9 @@ async fn learn(
 }
 
 /// The effects that were not there, by message and kind.
+///
+/// Those that are there are left out before, row by row: a conflict with one that is just being leased or recorded would
+/// wait for that, and the recorder may be waiting for what this transaction has written.
 async fn insert(tx: &mut PgConnection, new: &[New<'_>]) -> sqlx::Result<BTreeSet<(String, String)>> {
     const INSERT: &str =
         "INSERT INTO effects (kind, state, refused, outcome, settled_at, message_id, kapso_message_id,
@@ -99,6 +102,8 @@ async fn insert(tx: &mut PgConnection, new: &[New<'_>]) -> sqlx::Result<BTreeSet
          WITH ORDINALITY
          AS new (kind, refused, why, message_id, kapso_message_id, conversation_id, phone_number_id, recipient, lane,
                  body, rule, expires_at, place)
+         WHERE COALESCE((
+            SELECT false FROM effects owed WHERE owed.message_id = new.message_id AND owed.kind = new.kind), true)
          ORDER BY place
          ON CONFLICT ON CONSTRAINT owed_once DO NOTHING
          RETURNING message_id, kind";

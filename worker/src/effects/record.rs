@@ -45,11 +45,12 @@ pub(super) async fn outcomes(
     let mut lock = Lock::Shared;
     loop {
         let mut tx = pool.begin().await?;
-        // The key comes before the effects, as where they are leased.
-        let change = api_key::note(&mut tx, key_id, &answers).await?;
+        // First, since it may be long in coming: whoever waits for it must hold nothing that all dispatchers need.
         if replies == Replies::Projected && ended.iter().any(became_a_message) {
             project::lock(&mut tx, lock).await?;
         }
+        // The key comes before the effects, as where they are leased.
+        let change = api_key::note(&mut tx, key_id, &answers).await?;
         let settled = settle(&mut tx, ended).await?;
         let sent = match replies {
             Replies::Projected => sent(ended, &settled),

@@ -3,9 +3,23 @@
 
 use sqlx::PgConnection;
 
+/// Moves effects from the lanes of a contact to the other's. There are as many as there are messages, and a few of them
+/// are concerned: each of these conditions has an index, and together they are all.
+macro_rules! move_effects {
+    ($which:literal) => {
+        concat!(
+            "UPDATE effects SET lane = lanes.phone_number_id || '/' || $2
+             FROM lanes WHERE lanes.contact_id = $1 AND effects.lane = lanes.id AND ",
+            $which
+        )
+    };
+}
+
 /// Merges a contact into another.
 pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
     for statement in [
+        // A dispatcher locks a lane before it leases from it, and so it is here.
+        "SELECT FROM lanes WHERE contact_id IN ($1, $2) ORDER BY id FOR UPDATE",
         super::contacts::MERGE,
         "DELETE FROM contacts WHERE id = $1 AND $2 <> id",
         "UPDATE conversations SET contact_id = $2 WHERE contact_id = $1",
@@ -23,8 +37,9 @@ pub(super) async fn contacts(tx: &mut PgConnection, old: &str, new: &str) -> sql
                                 THEN EXCLUDED.pause_reason ELSE lanes.pause_reason END,
             paused_until = GREATEST(lanes.paused_until, EXCLUDED.paused_until),
             resumed_at = GREATEST(lanes.resumed_at, EXCLUDED.resumed_at)",
-        "UPDATE effects SET lane = lanes.phone_number_id || '/' || $2
-         FROM lanes WHERE lanes.contact_id = $1 AND effects.lane = lanes.id",
+        move_effects!("effects.state = 'pending'"),
+        move_effects!("effects.kind = 'send_text' AND effects.state IN ('done', 'unknown')"),
+        move_effects!("effects.message_id IN (SELECT id FROM messages WHERE contact_id = $2)"),
         "DELETE FROM lanes WHERE contact_id = $1 AND $2 <> contact_id",
     ] {
         sqlx::query(statement).bind(old).bind(new).execute(&mut *tx).await?;
@@ -46,6 +61,7 @@ macro_rules! rivals {
 /// Merges a message into another.
 pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sqlx::Result<()> {
     for statement in [
+        "SELECT FROM lanes WHERE id IN (SELECT lane FROM effects WHERE message_id IN ($1, $2)) ORDER BY id FOR UPDATE",
         super::messages::MERGE,
         "DELETE FROM messages WHERE id = $1 AND $2 <> id",
         super::statuses::MERGE,
@@ -83,7 +99,7 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
          SELECT 'message/' || $2, phone_number_id, contact_id, conversation_id, paused_until, pause_reason, resumed_at
          FROM lanes WHERE id = 'message/' || $1
          ON CONFLICT (id) DO NOTHING",
-        "UPDATE effects SET lane = 'message/' || $2 WHERE lane = 'message/' || $1",
+        "UPDATE effects SET lane = 'message/' || $2 WHERE message_id = $2 AND lane = 'message/' || $1",
         "DELETE FROM lanes WHERE id = 'message/' || $1 AND $2 <> $1",
         "UPDATE effects SET sent_message_id = $2 WHERE sent_message_id = $1",
     ] {
