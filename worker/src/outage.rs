@@ -3,16 +3,41 @@
 use std::{
     collections::BTreeSet,
     fmt::Display,
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use contract::{broker::retry_pauses, health::Health, nag::Nag};
+use tokio::time::timeout;
 
 use crate::figures;
 
 /// The part of a worker's health that the database is.
 pub const HEALTH: &str = "database";
+
+/// How long the database has for a transaction of ours. A lock is waited for for half a minute at the most; RabbitMQ
+/// waits for an acknowledgement for half an hour.
+const ANSWER_WITHIN: Duration = Duration::from_secs(300);
+
+/// Waits for what is asked of the database, but not for ever: a host that vanishes says nothing, and TCP does not tell
+/// who only waits for an answer.
+///
+/// # Errors
+/// Those of `asked`, and an I/O error at the end of five minutes.
+pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    within(ANSWER_WITHIN, asked).await
+}
+
+async fn within<T, E: From<sqlx::Error>>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let late = || sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "Postgres does not answer"));
+    timeout(limit, asked).await.unwrap_or_else(|_| Err(late().into()))
+}
 
 /// The outage that everybody who stores shares: it begins with the first of them that
 /// fails, and is over when each that failed has stored. That the database answers is no
@@ -109,6 +134,7 @@ impl Met {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
 
     #[test]
     fn it_is_over_when_each_that_failed_has_stored() {
@@ -132,5 +158,12 @@ mod tests {
         assert!(pauses.last() >= Some(&Duration::from_secs(5)), "{pauses:?}");
         met.works();
         assert!(met.failed(&"full") < Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn what_is_never_answered_is_an_outage() {
+        let never = std::future::pending::<Result<(), Fault>>();
+        let ended = within(Duration::from_millis(10), never).await;
+        assert!(matches!(ended, Err(Fault::Outage(_))), "{ended:?}");
     }
 }

@@ -10,7 +10,12 @@ use super::{
     pending::{self, Claimed},
 };
 use crate::{
-    decode::Undecodable, fault::Fault, figures, outage::Outages, store::Store, wake::before_next_look,
+    decode::Undecodable,
+    fault::Fault,
+    figures,
+    outage::{Outages, in_time},
+    store::Store,
+    wake::before_next_look,
 };
 
 /// How often a webhook is tried before it becomes a dead letter.
@@ -52,7 +57,7 @@ impl Lane {
     /// Works on one pending webhook, if there is one. An error is an outage, never the data.
     async fn work_one(&mut self) -> Result<bool, Fault> {
         self.settle().await?;
-        let Some(claimed) = pending::claim(&self.store.pool).await? else {
+        let Some(claimed) = in_time(pending::claim(&self.store.pool)).await? else {
             return Ok(false);
         };
         let outcome = attempt(&self.store, &claimed).await;
@@ -68,7 +73,7 @@ impl Lane {
     /// Gives back the attempt that is owed. A worker that dies before it can leaves it counted.
     async fn settle(&mut self) -> Result<(), Fault> {
         if let Some(claimed) = &self.owed {
-            pending::give_back(&self.store.pool, claimed).await?;
+            in_time(pending::give_back(&self.store.pool, claimed)).await?;
             self.owed = None;
         }
         Ok(())
@@ -82,7 +87,7 @@ async fn attempt(store: &Store, claimed: &Claimed) -> Result<(), Fault> {
         let reason = format!("the worker stopped in each of {MAX_ATTEMPTS} attempts to project it");
         return Ok(bury(store, claimed, reason).await?);
     }
-    match store.take_pending(webhook).await {
+    match in_time(store.take_pending(webhook)).await {
         Err(Fault::Data(reason)) if *attempt == MAX_ATTEMPTS => Ok(bury(store, claimed, reason).await?),
         Err(Fault::Data(reason)) => {
             tracing::warn!(webhook.id = %webhook.id, attempt, reason, "a webhook could not be projected");

@@ -19,7 +19,7 @@ use super::{Settings, window::Window};
 use crate::{
     fault::Fault,
     figures,
-    outage::Met,
+    outage::{Met, in_time},
     store::{Begun, Store},
 };
 
@@ -180,7 +180,7 @@ impl Queue<'_> {
                 return None;
             }
             ended.run_until_cancelled(archived.cancelled()).await?;
-            self.store.begin(&window.fresh).await.ok()
+            in_time(self.store.begin(&window.fresh)).await.ok()
         };
         let (stored, next_begun) = tokio::join!(this, next);
         Ok(Tried { stored: stored?, next_begun })
@@ -200,10 +200,10 @@ impl Queue<'_> {
         let was_begun = begun.is_some();
         let begun = match begun {
             Some(begun) => begun,
-            None => self.store.begin(&window.fresh).await?,
+            None => in_time(self.store.begin(&window.fresh)).await?,
         };
         archived.cancel();
-        match self.store.finish(begun, &window.fresh).await {
+        match in_time(self.store.finish(begun, &window.fresh)).await {
             // Postgres ends a transaction that had to wait too long for the window before it. That is no outage.
             Err(Fault::Outage(_)) if was_begun => Ok(false),
             other => other,
@@ -276,7 +276,7 @@ impl Queue<'_> {
     ) -> Result<bool, Stopped> {
         let began = Instant::now();
         let mut given_back = false;
-        while let Err(fault) = store_window(self.store, window).await {
+        while let Err(fault) = in_time(store_window(self.store, window)).await {
             let pause = met.failed(&fault);
             if !given_back && began.elapsed() >= self.settings.hold {
                 tracing::warn!(queue = self.name, "deliveries are given back: the outage lasts");

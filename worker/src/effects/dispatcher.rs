@@ -24,7 +24,7 @@ use super::{
 use crate::{
     figures,
     kapso::{Answer, Client, REQUEST_TIMEOUT, Target},
-    outage::Outages,
+    outage::{Outages, in_time},
     store::Store,
     wake::before_next_look,
 };
@@ -127,7 +127,7 @@ impl Dispatcher {
     async fn dispatch(&mut self) -> sqlx::Result<usize> {
         self.give_back().await?;
         if self.swept.is_none_or(|last| last.elapsed() >= LOOK_EVERY) {
-            sweep(&self.store.pool).await?;
+            in_time(sweep(&self.store.pool)).await?;
             self.swept = Some(Instant::now());
         }
         let free = |slots: &Semaphore| i64::try_from(slots.available_permits()).unwrap_or(0);
@@ -146,7 +146,7 @@ impl Dispatcher {
             marks_cover_earlier: self.client.marks_cover_earlier(),
             token: &token,
         };
-        let leased = match lease::take(&self.store.pool, &wanted).await {
+        let leased = match in_time(lease::take(&self.store.pool, &wanted)).await {
             Ok(leased) => leased,
             Err(error) => {
                 self.unconfirmed = Some(token);
@@ -177,7 +177,7 @@ impl Dispatcher {
     /// Gives back what a lease that was not confirmed may have taken.
     async fn give_back(&mut self) -> sqlx::Result<()> {
         let Some(token) = &self.unconfirmed else { return Ok(()) };
-        let count = lease::give_back(&self.store.pool, &self.key, token).await?;
+        let count = in_time(lease::give_back(&self.store.pool, &self.key, token)).await?;
         if count > 0 {
             tracing::info!(count, "effects were leased without our knowing, and are given back");
         }

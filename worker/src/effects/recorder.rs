@@ -10,7 +10,11 @@ use super::{
     dispatcher::AT_ONCE,
     record::{self, Ended, Replies},
 };
-use crate::{fault::Fault, outage::Met, store::Store};
+use crate::{
+    fault::Fault,
+    outage::{Met, in_time},
+    store::Store,
+};
 
 /// The room that an attempt takes up until it is recorded.
 pub(super) type Slots = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
@@ -61,7 +65,7 @@ impl Recorder {
     /// Records a group, when the database takes it; or tells what is wrong with it.
     async fn try_record(&mut self, group: &[Ended], replies: Replies) -> Result<(), String> {
         loop {
-            match record::outcomes(&self.store.pool, &self.key_id, group, replies).await {
+            match in_time(record::outcomes(&self.store.pool, &self.key_id, group, replies)).await {
                 Ok(()) => {
                     self.met.works();
                     return Ok(());
