@@ -26,6 +26,7 @@ async fn a_dry_run_leaves_no_trace() -> Result<()> {
         ensure!(said.out.contains("dead_letters: 1 new"), "{said:?}");
         ensure!(said.out.contains("effects: ") == args.contains(&"--effects"), "{said:?}");
         ensure!(said.out.contains("contacts: 2 gone") == args.contains(&"--rebuild"), "{said:?}");
+        ensure!(said.out.contains(" gone") == args.contains(&"--rebuild"), "{said:?}");
         ensure!(!said.out.contains("dice") && !said.out.contains("Nadie"), "{said:?}");
         ensure!(!said.out.contains("56955512345") && !said.out.contains("5691000"), "{said:?}");
         let after = scene.dump().await?;

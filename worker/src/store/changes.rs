@@ -72,7 +72,10 @@ impl Changes {
         // It is idle while the other connection scans.
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
         let before: Rows = sqlx::query_as(versions!("xmax")).bind(&this).fetch_all(pool).await?;
-        let after: Rows = sqlx::query_as(versions!("xmin")).bind(&this).fetch_all(tx).await?;
+        let mut after: Rows = sqlx::query_as(versions!("xmin")).bind(&this).fetch_all(&mut *tx).await?;
+        // What it has only locked is marked as well; it still sees that.
+        let locked: Rows = sqlx::query_as(versions!("xmax")).bind(&this).fetch_all(tx).await?;
+        after.extend(locked);
 
         let mut pairs: BTreeMap<(usize, String), (Option<Row>, Option<Row>)> = BTreeMap::new();
         for (table, Json(row)) in before {

@@ -22,6 +22,9 @@ use crate::{
     project::{self, Lock, ProjectError, Sourced, shadow},
 };
 
+/// A transaction of ours is idle while another connection is asked.
+const IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
+
 /// A rebuild under way.
 pub struct Rebuild {
     /// The one connection that sees the temporary tables.
@@ -87,8 +90,16 @@ impl Rebuild {
         let mut tx = connection.begin().await?;
         // No projection is under way from here on, so that nothing is behind what is seen.
         project::lock(&mut tx, Lock::Exclusive).await?;
-        while let Some(page) = unseen(&mut tx).await? {
-            verdicts.extend(take(&mut tx, &page).await?);
+        sqlx::query(IDLE).execute(&mut *tx).await?;
+        loop {
+            let places = unseen(&mut tx).await?;
+            if places.is_empty() {
+                break;
+            }
+            for places in places.chunks(PAGE_ROWS) {
+                let page = selection::at(&mut tx, places).await?;
+                verdicts.extend(take(&mut tx, &page).await?);
+            }
         }
         add_replies(&mut tx, &pool, &mut replies).await?;
         let rows = shadow::replace(&mut tx).await?;
@@ -105,14 +116,21 @@ impl Rebuild {
     }
 
     async fn catch_up(&mut self) -> Result<(), Fault> {
-        while let Some(page) = unseen(&mut self.connection).await? {
-            self.take(&page).await?;
-            // What still comes in is left for when nothing does.
-            if page.len() < PAGE_ROWS {
+        let mut before = usize::MAX;
+        loop {
+            let places = unseen(&mut self.connection).await?;
+            for places in places.chunks(PAGE_ROWS) {
+                let page = selection::at(&mut self.connection, places).await?;
+                self.take(&page).await?;
+            }
+            // It does not become less any more: what still comes in is left for when nothing does.
+            if places.len() < PAGE_ROWS || places.len() >= before {
                 break;
             }
+            before = places.len();
         }
         let mut tx = self.connection.begin().await?;
+        sqlx::query(IDLE).execute(&mut *tx).await?;
         add_replies(&mut tx, &self.pool, &mut self.replies).await?;
         Ok(tx.commit().await?)
     }
@@ -170,19 +188,14 @@ async fn add_replies(tx: &mut PgConnection, pool: &PgPool, done: &mut HashSet<i6
     Ok(())
 }
 
-/// Some webhooks that the worker is done with, and that have not been taken; none at the end.
-async fn unseen(connection: &mut PgConnection) -> sqlx::Result<Option<Vec<Archived>>> {
-    // By their keys alone, which the index has; the bodies are fetched for few.
-    let places: Vec<(OffsetDateTime, Vec<u8>)> = sqlx::query_as(
+/// Where the webhooks are that the worker is done with, and that have not been taken: what has come in meanwhile. By
+/// their keys alone, which the index has; it reads those of the whole archive.
+async fn unseen(connection: &mut PgConnection) -> sqlx::Result<Vec<(OffsetDateTime, Vec<u8>)>> {
+    sqlx::query_as(
         "SELECT received_at, id FROM webhooks
          EXCEPT SELECT received_at, id FROM rebuilt
-         EXCEPT SELECT received_at, id FROM webhooks WHERE projected_at IS NULL AND dead_at IS NULL
-         LIMIT $1",
+         EXCEPT SELECT received_at, id FROM webhooks WHERE projected_at IS NULL AND dead_at IS NULL",
     )
-    .bind(i64::try_from(PAGE_ROWS).unwrap_or(i64::MAX))
-    .fetch_all(&mut *connection)
-    .await?;
-    // What is pending by now is not among them.
-    let page = selection::at(connection, &places).await?;
-    Ok((!places.is_empty()).then_some(page))
+    .fetch_all(connection)
+    .await
 }
