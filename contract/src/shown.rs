@@ -1,11 +1,16 @@
 //! What comes from outside, in a form that can stand in a log line: short, on one line,
 //! without control characters, and without a person's number or words.
 
+use std::borrow::Cow;
+
 /// The longest id that is shown, in characters.
 const MAX_CHARS: usize = 64;
 
 /// How WhatsApp's message ids begin; the contact's number follows, in base64.
 const WAMID: &str = "wamid.";
+
+/// A telephone number has so many digits at least.
+const MIN_DIGITS: usize = 7;
 
 /// How much of the end of a wamid is shown: it tells messages apart and holds no number.
 const TAIL_CHARS: usize = 8;
@@ -14,15 +19,24 @@ const TAIL_CHARS: usize = 8;
 #[must_use]
 pub fn id(id: &str) -> String {
     if let Some(code) = id.strip_prefix(WAMID) {
-        let tail = code.chars().count().saturating_sub(TAIL_CHARS);
-        return format!("{WAMID}…{}", code.chars().skip(tail).collect::<String>().escape_debug());
+        let tail = code.char_indices().nth_back(TAIL_CHARS - 1).map_or(code, |(at, _)| &code[at..]);
+        return format!("{WAMID}…{}", word(tail));
     }
     if is_number(id) {
         return "…".to_owned();
     }
-    let shown: String = id.chars().take(MAX_CHARS).collect();
-    let cut = if shown.len() < id.len() { "…" } else { "" };
-    format!("{}{cut}", shown.escape_debug())
+    match id.char_indices().nth(MAX_CHARS) {
+        Some((cut, _)) => format!("{}…", word(&id[..cut])),
+        None => word(id).into_owned(),
+    }
+}
+
+/// A word of the sender's as it is logged: a kind, say.
+#[must_use]
+pub fn word(word: &str) -> Cow<'_, str> {
+    // What Kapso sends looks like this, and costs nothing.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'\'');
+    if word.bytes().all(is_plain) { word.into() } else { word.escape_debug().to_string().into() }
 }
 
 /// A telephone number as it is logged: enough to tell two people in one log apart.
@@ -36,6 +50,24 @@ pub fn number(number: &str) -> String {
     }
 }
 
+/// What another program says, as it is logged: without what could be a telephone number.
+#[must_use]
+pub fn remark(text: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while !rest.is_empty() {
+        // In parentheses there may be a code of its own.
+        let is_part = |c: char| c.is_ascii_digit() || "+- .".contains(c);
+        let (run, after) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
+        let number = run.trim_matches([' ', '.', '-']);
+        let hidden = if digits(number) < MIN_DIGITS { number } else { "…" };
+        shown.push_str(&run.replacen(number, hidden, 1));
+        let (words, after) = after.split_at(after.find(is_part).unwrap_or(after.len()));
+        shown.push_str(words);
+        rest = after;
+    }
+    shown
+}
+
 /// A text as it is logged: how long it is.
 #[must_use]
 pub fn text(text: &str) -> String {
@@ -44,8 +76,11 @@ pub fn text(text: &str) -> String {
 
 /// Whether it could be somebody's telephone number (E.164: up to 15 digits).
 fn is_number(id: &str) -> bool {
-    let digits = id.chars().filter(char::is_ascii_digit).count();
-    (7..=15).contains(&digits) && id.chars().all(|c| c.is_ascii_digit() || "+-() .".contains(c))
+    id.chars().all(|c| c.is_ascii_digit() || "+-() .".contains(c)) && (MIN_DIGITS..=15).contains(&digits(id))
+}
+
+fn digits(text: &str) -> usize {
+    text.chars().filter(char::is_ascii_digit).count()
 }
 
 #[cfg(test)]
@@ -77,6 +112,12 @@ mod tests {
         assert_eq!(number("+56 9 1234 5678"), "…78");
         assert_eq!(number("4711"), "…");
         assert_eq!(text("¡Ayuda!"), "7 characters");
+        assert_eq!(remark("(#131026) +56 9 1234 5678 is no user."), "(#131026) … is no user.");
+        assert_eq!(
+            remark("to: 56912345678, code 131047. Again in 24 hours"),
+            "to: …, code 131047. Again in 24 hours"
+        );
+        assert_eq!(remark(""), "");
     }
 
     #[test]

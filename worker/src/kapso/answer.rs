@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contract::shown;
 use serde_json::Value;
 
 /// What came of a request.
@@ -83,6 +84,8 @@ impl Reply {
         };
         // It is stored, and Postgres refuses U+0000 in a text.
         let text = text[..text.floor_char_boundary(MAX_SUMMARY)].replace('\0', "\u{FFFD}");
+        // And it is logged: it may name whom the request was about.
+        let text = shown::remark(&text);
         match (text.as_str(), self.meta_code()) {
             ("", _) => format!("HTTP {}", self.status),
             (text, Some(code)) => format!("HTTP {}: {text} ({code})", self.status),

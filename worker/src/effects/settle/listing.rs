@@ -132,8 +132,14 @@ impl Group {
                 (None, None | Some("text")) if listed.echoed.is_empty() => {
                     return Err(AskError::Failed("the listing holds a message without its text".to_owned()));
                 }
-                _ if self.is_looked_for(&listed) => found.push(listed),
-                _ => {}
+                _ if !self.is_looked_for(&listed) => {}
+                // It is evidence only if it is ours, and none for its absence if it may be.
+                _ if listed.direction.is_none() => {
+                    return Err(AskError::Failed(
+                        "the listing holds a message without its direction".to_owned(),
+                    ));
+                }
+                _ => found.push(listed),
             }
         }
         Ok(times)
