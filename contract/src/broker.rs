@@ -113,12 +113,12 @@ impl Broker {
             let properties = ConnectionProperties::default().with_connection_name(self.name.into());
             let connection = attempt.connect(self.uri.clone(), properties).await?;
             let done = first(&connection, &self.uri.vhost).await?;
-            Ok((connection, done))
+            Ok::<_, BrokerError>((connection, done))
         });
-        // Out of time, or dropped half-way, the attempt takes its socket with it.
-        let connected = connected.await.map_err(|_| BrokerError::Deadline)?;
+        // Failed, out of time, or dropped half-way, the attempt takes its socket with it.
+        let connected = connected.await.map_err(|_| BrokerError::Deadline)??;
         attempt.keep();
-        connected
+        Ok(connected)
     }
 }
 

@@ -4,7 +4,7 @@
 //! `message_id` is its id, `type` its kind, `timestamp` when it was received; the rest
 //! travels as headers. A version goes with it: a reader of version n reads n−1.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use bytes::Bytes;
 use lapin::{
@@ -83,39 +83,38 @@ impl fmt::Debug for WebhookId {
     }
 }
 
-/// The hints that came with a webhook: allowed headers, by lower-case name.
+/// The hints that came with a webhook: the value of each of [`ALLOWED_HEADERS`], in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hints(BTreeMap<String, String>);
+pub struct Hints([Option<Box<str>>; ALLOWED_HEADERS.len()]);
 
 impl Hints {
     /// Keeps a request header if it is on the allow-list, is text, and is not over-long.
     pub fn offer(&mut self, name: &str, value: &[u8]) {
-        let Some(allowed) = ALLOWED_HEADERS.iter().find(|allowed| allowed.eq_ignore_ascii_case(name)) else {
-            return;
-        };
+        let mut allowed = ALLOWED_HEADERS.iter().zip(&mut self.0);
+        let Some((_, hint)) = allowed.find(|(allowed, _)| allowed.eq_ignore_ascii_case(name)) else { return };
         if let Ok(value) = std::str::from_utf8(value)
             && value.len() <= MAX_HEADER_BYTES
         {
-            self.0.insert((*allowed).to_owned(), value.to_owned());
+            *hint = Some(value.into());
         }
     }
 
     /// The value of a header, by its lower-case name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.iter().find(|(kept, _)| *kept == name).map(|(_, value)| value)
     }
 
     /// Every header that was kept.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        ALLOWED_HEADERS.into_iter().zip(&self.0).filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 }
 
 /// A webhook with all that the worker needs to know about it.
 ///
 /// Only [`Envelope::seal`] (from a verified body), [`Envelope::open`] (from the wire) and
-/// [`Envelope::recall`] (from the archive) make one.
+/// [`Envelope::recall`] (from where it was kept) make one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Envelope {
@@ -167,7 +166,7 @@ impl Envelope {
         Self { id, kind, received_at, verified_by: by.to_string(), hints, body }
     }
 
-    /// A webhook as the archive keeps it.
+    /// A webhook as the archive or the spool keeps it, or as Kapso's listing makes up for it.
     #[must_use]
     pub fn recall(
         id: WebhookId,

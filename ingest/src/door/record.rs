@@ -2,7 +2,7 @@
 //!
 //! Never its text, a number, a token, a media address or its body.
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 use actix_web::{
     HttpRequest,
@@ -47,15 +47,16 @@ impl From<Refused> for Signature {
     }
 }
 
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Signature {
+    /// As the log has it.
+    const fn name(self) -> &'static str {
+        match self {
             Self::Valid => "valid",
             Self::Invalid => "invalid",
             Self::Missing => "missing",
             Self::Duplicate => "duplicate",
             Self::NotConfigured => "not configured",
-        })
+        }
     }
 }
 
@@ -92,7 +93,7 @@ impl Record {
     }
 
     pub(super) fn saw(&mut self, seen: &Peek<'_>, kind: &Kind) {
-        self.kind = Some(kind.as_str().escape_debug().to_string());
+        self.kind = Some(shown::word(kind.as_str()).into_owned());
         self.conversation = seen.conversation.as_deref().map(shown::id);
         self.message = seen.message.as_deref().map(shown::id);
     }
@@ -108,7 +109,7 @@ impl Record {
                 tracing::$level!(
                     client.ip = self.client.map(tracing::field::display),
                     client.forwarded_for = self.forwarded_for.map(tracing::field::display),
-                    signature = self.signature.map(tracing::field::display),
+                    signature = self.signature.map(Signature::name),
                     event.kind = self.kind.as_deref(),
                     conversation.id = self.conversation.as_deref(),
                     message.id = self.message.as_deref(),
@@ -120,9 +121,9 @@ impl Record {
         }
         match outcome {
             Ok(kept) if self.signature == Some(Signature::NotConfigured) => {
-                tell!(warn, kept.in = %kept, "KAPSO_WEBHOOK_SECRET not configured: webhook accepted without a signature");
+                tell!(warn, kept.in = kept.name(), "KAPSO_WEBHOOK_SECRET not configured: webhook accepted without a signature");
             }
-            Ok(kept) => tell!(info, kept.in = %kept, "webhook accepted"),
+            Ok(kept) => tell!(info, kept.in = kept.name(), "webhook accepted"),
             Err(refusal) if self.signed_as.is_some() => tell!(
                 warn,
                 reason = %refusal.reason(),

@@ -56,6 +56,7 @@ pub(super) struct Drainer {
     pace: Pace,
     /// What waits, in the spool's order.
     waiting: BTreeMap<Place, Taken>,
+    /// How many of them have failed before.
     suspects: usize,
     nag: Nag,
     flying: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
@@ -105,8 +106,7 @@ impl Drainer {
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.len() - self.suspects.min(self.waiting.len()) + self.flying.len() >= WINDOW
-            || self.suspects >= MOST_SUSPECTS
+        self.waiting.len() - self.suspects + self.flying.len() >= WINDOW || self.suspects >= MOST_SUSPECTS
     }
 
     async fn fill(&mut self) {

@@ -15,7 +15,7 @@ mod drain;
 mod pace;
 mod way;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use contract::envelope::Envelope;
 use tokio::{task::JoinHandle, time::Instant};
@@ -47,12 +47,14 @@ pub enum Kept {
     Spool,
 }
 
-impl fmt::Display for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Kept {
+    /// As the log has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Queue => "queue",
             Self::Spool => "spool",
-        })
+        }
     }
 }
 

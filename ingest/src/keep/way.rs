@@ -13,7 +13,8 @@ use contract::nag::Nag;
 use crate::{figures::Figures, publish::Unconfirmed};
 
 /// The way, for all requests at once. Requests leave the direct way when the broker fails
-/// them; the drainer opens it again, when the broker has shown that it is well.
+/// them; it is open again when the broker has shown that it is well: to the drainer, or to a request
+/// that the spool did not take.
 #[derive(Clone)]
 pub(super) struct Way(Arc<Inner>);
 

@@ -11,7 +11,10 @@ pub mod slow_lane;
 
 pub use partitions::{Partitions, ensure_from};
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 use contract::envelope::{Envelope, Hints, WebhookId};
 use sqlx::{PgConnection, types::Json};
@@ -84,11 +87,11 @@ pub async fn insert(tx: &mut PgConnection, entries: &[Entry<'_>]) -> sqlx::Resul
     Ok(new.iter().filter_map(|id| WebhookId::from_bytes(id)).collect())
 }
 
-fn headers(hints: &Hints) -> Json<BTreeMap<String, String>> {
-    Json(hints.iter().map(|(name, value)| (name.to_owned(), storable(value))).collect())
+fn headers(hints: &Hints) -> Json<BTreeMap<&str, Cow<'_, str>>> {
+    Json(hints.iter().map(|(name, value)| (name, storable(value))).collect())
 }
 
 /// Postgres refuses U+0000 in a text.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{FFFD}")
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
 }
