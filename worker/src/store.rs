@@ -205,12 +205,7 @@ impl Store {
     ) -> Result<bool, Fault> {
         project::lock(&mut begun.tx, lock).await?;
         match self.project(begun, batch, lock).await {
-            Ok(()) => {
-                for (_, decoded) in batch.decoded() {
-                    figures::webhooks_stored(disposition(decoded).name(), 1);
-                }
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err(ProjectError::NeedsExclusive) => Ok(false),
             Err(ProjectError::Database(error)) => Err(error.into()),
         }
@@ -341,8 +336,10 @@ impl<W: Borrow<Envelope>> Batch<W> {
 
     fn count(&self, new: &HashSet<WebhookId>) {
         figures::events_projected(self.events_of(new).len());
-        let webhooks = self.decoded().filter(|(webhook, _)| new.contains(&webhook.id));
-        figures::items_not_understood(webhooks.map(|(_, decoded)| decoded.not_understood).sum());
+        for (_, decoded) in self.decoded().filter(|(webhook, _)| new.contains(&webhook.id)) {
+            figures::webhooks_stored(disposition(decoded).name(), 1);
+            figures::items_not_understood(decoded.not_understood);
+        }
         for (id, letter) in self.dead_letters_of(new) {
             figures::dead_letters_made(1);
             tracing::warn!(webhook.id = %id, item = letter.item, reason = letter.reason, "dead letter");

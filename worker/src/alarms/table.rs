@@ -50,11 +50,13 @@ pub(super) async fn note(pool: &PgPool, alarm: Alarm, verdict: &Verdict) -> sqlx
             .await?;
     }
     // The lock may have been waited for: the clock, not the transaction's time.
-    let row: Option<Row> =
-        sqlx::query_as("SELECT *, clock_timestamp() AS now FROM alarms WHERE alarm = $1 FOR UPDATE")
-            .bind(alarm.name())
-            .fetch_optional(&mut *tx)
-            .await?;
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT raised_at, resolved_at, logged_at, next_tell_at, told, failures, clock_timestamp() AS now
+         FROM alarms WHERE alarm = $1 FOR UPDATE",
+    )
+    .bind(alarm.name())
+    .fetch_optional(&mut *tx)
+    .await?;
     let Some(row) = row else { return Ok(Change::Nothing) };
     if *verdict == Verdict::Fine && !row.is_raised() {
         return Ok(Change::Nothing);

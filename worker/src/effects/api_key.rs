@@ -67,7 +67,9 @@ pub(super) async fn look(pool: &PgPool, id: &str) -> sqlx::Result<(Key, OffsetDa
 
 /// Locks a key until the end of the transaction.
 pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
-    const LOCK: &str = "SELECT * FROM api_keys WHERE id = $1 FOR UPDATE";
+    // By name: a later version adds columns while this one runs, and what is prepared must not change.
+    const LOCK: &str = "SELECT limited_until, failures, hold, held_since, next_probe_at, probe, probe_until
+         FROM api_keys WHERE id = $1 FOR UPDATE";
     if let Some(row) = sqlx::query_as::<_, Row>(LOCK).bind(id).fetch_optional(&mut *tx).await? {
         return Ok(row.into());
     }

@@ -13,7 +13,7 @@ use super::{
 
 /// How long the later effects of a lane wait for a reply whose outcome is not known; no longer than
 /// it is of use.
-const UNKNOWN_HOLDS: Duration = settle::HORIZON;
+pub(super) const UNKNOWN_HOLDS: Duration = settle::HORIZON;
 
 /// An effect that has been leased, as the table has it.
 #[derive(FromRow)]

@@ -3,6 +3,8 @@
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
+use crate::effects::choose::UNKNOWN_HOLDS;
+
 /// How long an effect may be tried for that a person wants sent although it is too old.
 const ANOTHER_CHANCE_SECONDS: f64 = 900.0;
 
@@ -86,15 +88,26 @@ pub struct Attempt {
 }
 
 macro_rules! effects {
-    ($waits_for:literal) => {
+    ($waits_for:expr, $total:expr) => {
         concat!(
             "SELECT effects.id, state, kind, message_id, effects.conversation_id, lane, recipient, effects.body, rule,
                 attempts, next_at, expires_at, lease, outcome, sent_message_id, created_at, settled_at, retried_at,
                 messages.occurred_at AS written_at, ",
             $waits_for,
-            " AS waits_for, count(*) OVER () AS total
+            " AS waits_for, ",
+            $total,
+            " AS total
              FROM effects LEFT JOIN messages ON messages.id = message_id "
         )
+    };
+}
+
+/// Which are wanted: $1 to $5.
+macro_rules! chosen {
+    () => {
+        "($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
+         AND ($3::text[] IS NULL OR lane = ANY($3)) AND ($4::text IS NULL OR effects.conversation_id = $4)
+         AND ($5::timestamptz IS NULL OR created_at >= $5)"
     };
 }
 
@@ -103,11 +116,12 @@ macro_rules! effects {
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn list(pool: &PgPool, wanted: &Wanted) -> sqlx::Result<Vec<Effect>> {
+    // They are counted by themselves: few of them are shown, and only those need their messages.
     const LIST: &str = concat!(
-        effects!("NULL::bigint"),
-        "WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
-         AND ($3::text[] IS NULL OR lane = ANY($3)) AND ($4::text IS NULL OR effects.conversation_id = $4)
-         AND ($5::timestamptz IS NULL OR created_at >= $5) ORDER BY effects.id DESC LIMIT $6"
+        effects!("NULL::bigint", concat!("(SELECT count(*) FROM effects WHERE ", chosen!(), ")")),
+        "WHERE ",
+        chosen!(),
+        " ORDER BY effects.id DESC LIMIT $6"
     );
     sqlx::query_as(LIST)
         .bind(&wanted.state)
@@ -131,12 +145,13 @@ pub async fn find(pool: &PgPool, id: i64) -> sqlx::Result<Option<Effect>> {
               AND other.state IN ('pending', 'unknown')
               AND (other.lease IS NOT NULL
                    OR other.state = 'pending' AND other.kind = effects.kind AND other.id < effects.id
-                   OR other.state = 'unknown' AND other.kind = 'send_text'
-                   AND other.settled_at > now() - interval '10 minutes'))"
+                   OR other.state = 'unknown' AND other.kind = 'send_text' AND other.expires_at > now()
+                   AND other.settled_at > now() - make_interval(secs => $2)))",
+            "1::bigint"
         ),
         "WHERE effects.id = $1"
     );
-    sqlx::query_as(FIND).bind(id).fetch_optional(pool).await
+    sqlx::query_as(FIND).bind(id).bind(UNKNOWN_HOLDS.as_secs_f64()).fetch_optional(pool).await
 }
 
 /// Its attempts, the first first.

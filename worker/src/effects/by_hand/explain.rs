@@ -3,6 +3,7 @@
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 use super::{effects::Effect, lanes::Lane};
+use crate::effects::choose::UNKNOWN_HOLDS;
 
 /// Both, each a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,8 @@ pub fn explain(effect: &Effect, lane: Option<&Lane>, now: OffsetDateTime) -> Exp
 fn unknown(effect: &Effect, outcome: &str, now: OffsetDateTime) -> (String, String) {
     let why =
         format!("A request left, and nobody knows whether Kapso took it: {outcome}. It may have arrived.");
-    let until = effect.settled_at.map(|at| at + time::Duration::minutes(10)).filter(|until| *until > now);
+    let until = effect.settled_at.map(|at| (at + UNKNOWN_HOLDS).min(effect.expires_at));
+    let until = until.filter(|until| *until > now);
     let waiting = match until {
         Some(until) if effect.kind == "send_text" => {
             format!(" Later effects of its lane wait for it until {} at the longest.", at(until))
