@@ -1,6 +1,7 @@
 //! `buzon-dev run`, as `make run` runs it.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,8 +61,24 @@ async fn one_run_at_a_time_that_stops_everything_it_started() -> Result<()> {
     ensure!(second.log().contains(&format!("already running in this checkout (process {})", first.pid())));
     ensure!(first.ended()?.is_none(), "the second run broke the first");
 
+    ensure!(in_a_shell(&checkout, "buzon-dev run").await.is_err(), "it would use the servers of the first");
+    in_a_shell(&checkout, "worker doctor && psql -Atc 'SELECT count(*) FROM messages' \"$DATABASE_URL\"")
+        .await?;
+
     ensure!(first.stop(Signal::Interrupt, DEADLINE).await?.code() == Some(0), "{}", first.log());
+    ensure!(!checkout.join(".run/env").exists(), "it says where something is that is not there");
     nothing_left(&checkout)
+}
+
+/// A shell that has read `.run/env` finds the programs, and they find what runs here.
+async fn in_a_shell(checkout: &Path, command: &str) -> Result<()> {
+    let env = checkout.join(".run/env");
+    ensure!(std::fs::metadata(&env)?.permissions().mode() & 0o077 == 0, "others may read {}", env.display());
+    let mut shell = tokio::process::Command::new("sh");
+    let done = shell.args(["-c", &format!(". .run/env && {command}")]).current_dir(checkout).output().await?;
+    let said = String::from_utf8_lossy(&done.stdout);
+    ensure!(done.status.success(), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
 }
 
 #[tokio::test]

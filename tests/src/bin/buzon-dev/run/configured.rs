@@ -73,6 +73,7 @@ impl Configured {
             product: Settings::new(),
             secret,
         };
+        configured.set("INGEST_ADDR", door.to_string());
         configured.set("BUZON_INGEST_METRICS_ADDR", ingest_metrics.to_string());
         configured.set("BUZON_WORKER_METRICS_ADDR", worker_metrics.to_string());
         if given.text("BUZON_SPOOL_DIR").is_none() {
@@ -81,7 +82,10 @@ impl Configured {
         if given.text("BUZON_ENV").is_none() {
             configured.set("BUZON_ENV", "development");
         }
-        if matches!(configured.secret_at, SecretAt::Checkout) {
+        if let Some(url) = given.secret("DATABASE_URL")? {
+            configured.set("DATABASE_URL", url.expose());
+        }
+        if matches!(configured.secret_at, SecretAt::Checkout | SecretAt::Environment) {
             configured.set("KAPSO_WEBHOOK_SECRET", configured.secret.clone());
         }
         if let Some(addr) = simulator {

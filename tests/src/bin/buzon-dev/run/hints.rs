@@ -31,9 +31,9 @@ pub(crate) fn text(configured: &Configured) -> String {
              curl http://{sim}/sim/marks\n"
         ));
     }
-    let database = configured.product.get("DATABASE_URL").map_or("\"$DATABASE_URL\"", String::as_str);
-    text.push_str(&format!("\n  # what is stored\n  psql {database} -c \"{MESSAGES}\"\n"));
-    text.push_str("\n  # what is said\n  tail -f .run/log/*.log\n");
+    text.push_str("\n  # let this shell find the programs and what runs here; is all well?\n  . .run/env\n  worker doctor\n");
+    text.push_str(&format!("\n  # what is stored\n  psql \"$DATABASE_URL\" -c \"{MESSAGES}\"\n"));
+    text.push_str("\n  # the logs\n  tail -f .run/log/*.log\n");
     text
 }
 

@@ -35,6 +35,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
         ended = live(&place, &mut running) => ended,
         () = signals.next() => Ok(()),
     };
+    place.remove_env();
     if let Err(error) = &ended {
         eprintln!("\n{error:#}\n");
     }
@@ -64,6 +65,7 @@ async fn live(place: &Place, running: &mut Running) -> Result<()> {
     running.add(step(&format!("ingest on {}", configured.door), ready(ingest?, "/readyz")).await?);
     let worker = start(place, "worker", &["run"], &configured.product, local(configured.worker_metrics));
     running.add(step("worker", ready(worker?, "/readyz")).await?);
+    place.write_env(&configured.product)?;
     println!("{}", hints::text(&configured));
     Err(running.first_to_end().await)
 }
