@@ -12,7 +12,7 @@ use harness::stage::SECRET;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Executor as _, PgPool};
 
-use crate::usage::Watched;
+use crate::usage::{Cpu, Watched};
 
 /// How long the worker may take for a backlog, and servers for a request to forget something.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -67,6 +67,24 @@ impl Servers {
         let postgres = self.postgres.process().map(|it| Watched { name: "postgres", pid: it.pid() });
         let broker = self.rabbitmq.process().map(|it| Watched { name: "broker", pid: it.pid() });
         [postgres, broker].into_iter().flatten().collect()
+    }
+
+    /// Waits until the broker has done what it put off while a backlog was published: to empty it is measured, not to
+    /// fill it.
+    pub async fn calm(&mut self) {
+        const LOOK_EVERY: Duration = Duration::from_millis(500);
+        /// Of a core. RabbitMQ without anything to do takes a fiftieth.
+        const CALM: f64 = 0.1;
+        /// Whatever it does after so long, it does for other reasons.
+        const AT_MOST: u32 = 40;
+        for _ in 0..AT_MOST {
+            let broker: Vec<_> = self.watched().into_iter().filter(|it| it.name == "broker").collect();
+            let before = Cpu::of(&broker);
+            tokio::time::sleep(LOOK_EVERY).await;
+            if Cpu::of(&broker).since(&before).seconds() < CALM * LOOK_EVERY.as_secs_f64() {
+                break;
+            }
+        }
     }
 
     /// A fresh place with the schema in it.

@@ -34,6 +34,12 @@ impl Cpu {
         Self(self.0.iter().map(|(name, used)| (*name, (used - before(*name)).max(0.0))).collect())
     }
 
+    /// Seconds of a core in all.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.0.values().sum()
+    }
+
     /// Microseconds of a core for each of `events`.
     #[must_use]
     pub fn per_event(&self, events: u64) -> BTreeMap<&'static str, f64> {

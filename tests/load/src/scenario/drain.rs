@@ -94,11 +94,12 @@ impl Bench {
         Ok(())
     }
 
-    /// Makes a backlog, as ingest would.
+    /// Makes a backlog that stands, as ingest would.
     pub(super) async fn fill(&mut self, place: &Place, count: u64) -> Result<Stream> {
         let (amqp, stream) = (place.amqp.clone(), self.stream());
         let part = Publishing { amqp, stream: stream.clone(), seconds: 0.0, enveloped: count };
         self.play::<Done>("client", Part::Publish(part), Vec::new()).await?;
+        self.servers.calm().await;
         Ok(stream)
     }
 

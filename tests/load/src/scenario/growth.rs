@@ -59,14 +59,23 @@ impl Bench {
     async fn drain_once(&mut self, place: &Place, case: &str, backlog: u64, workers: usize) -> Result<()> {
         let before: i64 = sqlx::query_scalar("SELECT count(*) FROM webhooks").fetch_one(&place.pool).await?;
         let stream = self.fill(place, backlog).await?;
+        let wal = wal_bytes(place).await?;
         let more = (1..workers).map(|_| place.worker()).collect::<Result<Vec<_>>>()?;
         self.drained(place, u64::try_from(before)? + backlog).await?;
         drop(more);
+        let wal = wal_bytes(place).await? - wal;
         let rate = stored_a_second(place, backlog).await?;
         self.figures.add(GROWTH, case, "/s", rate);
+        self.figures.add(GROWTH, &format!("{case}: WAL"), "KB/event", wal / 1000.0 / backlog as f64);
         let sent = Sent { count: backlog, ..Sent::default() };
         verify(&place.pool, &Traffic::of(Stream { ..stream })?, &sent).await?.judge()
     }
+}
+
+/// How many bytes Postgres has written ahead so far, copies of whole pages among them: after each checkpoint there is
+/// one of every page that is touched.
+async fn wal_bytes(place: &Place) -> Result<f64> {
+    Ok(sqlx::query_scalar("SELECT wal_bytes::float8 FROM pg_stat_wal").fetch_one(&place.pool).await?)
 }
 
 /// Webhooks a second over the last so many.
