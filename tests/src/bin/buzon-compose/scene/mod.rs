@@ -85,7 +85,7 @@ impl<'a> Scene<'a> {
                 "rabbit_vm:memory(), vm_memory_monitor:get_vm_memory_high_watermark().",
                 "{absolute,\"512MiB\"}",
             ),
-            ("rabbit_disk_monitor:get_disk_free_limit().", "1000000000"),
+            ("rabbit_disk_monitor:get_disk_free_limit().", "2000000000"),
             ("application:get_env(ra, wal_max_size_bytes).", "{ok,67108864}"),
         ] {
             let answer = self.compose.inside("rabbitmq", &["rabbitmqctl", "eval", asked]).await?;
