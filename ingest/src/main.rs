@@ -16,11 +16,11 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The door of Buzón: takes Kapso's webhooks and makes them durable, in RabbitMQ or else on its own disk, before it
+/// Buzón's door: receives Kapso's webhooks, and stores each durably, in RabbitMQ or else on its own disk, before it
 /// answers 200.
 ///
-/// It is configured by environment variables (or a file `.env` beside it); see `.env.example`. Something is wrong?
-/// `worker doctor` says what.
+/// Settings are environment variables; those that are not set are read from `.env` in the working directory.
+/// `.env.example` lists them all. If something is wrong, `worker doctor` says what.
 #[derive(Parser)]
 #[command(name = "ingest", version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -34,12 +34,12 @@ enum Command {
     Run,
     /// Print the signature header for the body on standard input
     ///
-    /// It signs with KAPSO_WEBHOOK_SECRET, the bytes as they are: give curl the same file.
+    /// It signs every byte with KAPSO_WEBHOOK_SECRET: have curl send exactly the same file.
     #[command(after_help = SIGN_EXAMPLE)]
     Sign(sign::Arguments),
-    /// Ask the ingest on this machine whether it is ready: exit code 0 or 1
+    /// Check whether the ingest on this machine is ready: exit code 0 or 1
     Healthcheck,
-    /// Print the completions of this program for a shell
+    /// Print shell completions
     #[command(
         after_help = "Example:\n  ingest completions bash > ~/.local/share/bash-completion/completions/ingest"
     )]
@@ -50,8 +50,8 @@ enum Command {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, or stopped as asked; 1 it failed, or is not ready; 2 the command line is wrong; 64 a setting is;
-78 a queue or an exchange in RabbitMQ is not ours; 143 a second signal ended it at once.";
+Exit codes: 0 done, or stopped as asked; 1 failed, or not ready; 2 wrong command line; 64 wrong setting; 78 a queue
+or an exchange in RabbitMQ differs from what Buzón needs; 143 ended at once by a second signal.";
 
 const SIGN_EXAMPLE: &str = "Example:
   curl http://127.0.0.1:8000/api/whatsapp/webhook -H \"$(ingest sign < body.json)\" \\

@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use contract::{
     broker::{BrokerError, EXIT_TOPOLOGY},
-    health,
+    health, lifecycle,
     settings::{EXIT_USAGE, Settings, SettingsError},
     telemetry,
 };
@@ -16,10 +16,10 @@ use worker::{run, settings, tools};
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The memory and the hands of Buzón: stores what Kapso's webhooks say in Postgres, and calls Kapso back.
+/// Buzón's worker: stores in Postgres what Kapso's webhooks say, and calls Kapso's API to reply and to mark as read.
 ///
-/// It is configured by environment variables (or a file `.env` beside it); see `.env.example`. Something is wrong?
-/// `worker doctor` says what.
+/// Settings are environment variables; those that are not set are read from `.env` in the working directory.
+/// `.env.example` lists them all. If something is wrong, `worker doctor` says what.
 #[derive(Parser)]
 #[command(name = "worker", version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -29,41 +29,41 @@ struct Arguments {
 
 #[derive(Clone, Subcommand)]
 enum Command {
-    /// Consume webhooks and perform effects (the default)
+    /// Store webhooks and perform their effects (replies, marks as read) until SIGTERM (the default)
     Run,
-    /// Bring the database to this worker's schema, and exit
+    /// Bring the database up to this worker's schema, and exit
     ///
-    /// Migrations only add: workers of the version before go on beside it. Running it again, or on a newer schema,
-    /// changes nothing.
+    /// Migrations take nothing away that is still used: workers of the previous version keep working beside it. Running
+    /// it again, or on a newer schema, changes nothing.
     Migrate,
-    /// See and settle what could not be projected
+    /// List, show, requeue or drop what could not be projected
     #[command(subcommand)]
     DeadLetters(tools::dead_letters::Command),
-    /// See what is owed and what became of it; try it again or discard it
+    /// List, show, retry or discard effects: replies and marks as read
     #[command(subcommand)]
     Effects(tools::effects::Command),
     /// Pause and resume automatic replies to a person
     #[command(subcommand)]
     Conversations(tools::conversations::Command),
-    /// Project archived webhooks again; nothing is sent unless asked for
+    /// Project archived webhooks again; nothing is sent unless --effects is given
     Replay(tools::replay::Arguments),
-    /// Ask Kapso for messages that never reached us, and store them; nobody is answered
+    /// Ask Kapso for messages that never reached us, and store them; they are not answered
     Backfill(tools::backfill::Arguments),
-    /// See, register, test and resume our webhook at Kapso
+    /// Show, register, test or resume our webhook at Kapso
     #[command(subcommand)]
     Webhook(tools::webhook::Command),
-    /// Look for what is wrong, from the settings to a test event in Postgres, and say how to mend it
+    /// Check everything, from the settings to a test event in Postgres, and say how to fix what is wrong
     #[command(after_help = DOCTOR_HELP)]
     Doctor(tools::doctor::Arguments),
     /// Send a signed test event to ingest, as Kapso would
     ///
-    /// It is taken for a real one: it is stored, and a message received owes its mark-as-read, and
-    /// a reply where a keyword asks for one.
+    /// It is treated as a real one: it is stored, and a received message is marked as read, and answered if it
+    /// contains a keyword.
     #[command(after_help = SEND_TEST_HELP)]
     SendTest(tools::send_test::Arguments),
-    /// Ask the worker on this machine whether it is ready: exit code 0 or 1
+    /// Check whether the worker on this machine is ready: exit code 0 or 1
     Healthcheck,
-    /// Print the completions of this program for a shell
+    /// Print shell completions
     #[command(
         after_help = "Example:\n  worker completions bash > ~/.local/share/bash-completion/completions/worker"
     )]
@@ -74,14 +74,15 @@ enum Command {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, or stopped as asked; 1 it failed, or is not ready; 2 the command line is wrong; 64 a setting is;
-78 a queue or an exchange in RabbitMQ is not ours; 130 interrupted, and it says how to go on; 143 a second signal
-ended it at once.";
+Exit codes: 0 done, or stopped as asked; 1 failed, or not ready; 2 wrong command line; 64 wrong setting; 78 a queue
+or an exchange in RabbitMQ differs from what Buzón needs; 130 interrupted, and it says how to continue; 143 ended at
+once by a second signal.";
 
 const DOCTOR_HELP: &str = "\
-It changes nothing. Its test event is archived, of the kind `test.doctor`, and is projected into nothing.
+It changes nothing. Its test event is archived, with the kind `test.doctor`, and becomes no message.
 
-Exit codes: 0 all is well (there may be remarks, `!`), 1 something is wrong (`✗`), 64 `.env` can't be read.
+Exit codes: 0 all is well (there may be remarks, `!`), 1 something is wrong (`✗`), 2 the command line is wrong,
+64 `.env` can't be read or RUST_LOG is malformed (any other wrong setting is a finding).
 
 Examples:
   worker doctor
@@ -89,7 +90,7 @@ Examples:
   worker doctor --only broker,database --json";
 
 const SEND_TEST_HELP: &str = "\
-Exit codes: 0 ingest took it, 1 it did not, 64 a setting is missing.
+Exit codes: 0 ingest took it, 1 it did not, 2 the command line is wrong, 64 a setting is missing or malformed.
 
 Examples:
   worker send-test
@@ -179,5 +180,5 @@ fn start(command: Command) -> Result<anyhow::Result<ExitCode>, SettingsError> {
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    lifecycle::run(tokio::runtime::Builder::new_multi_thread().enable_all().build()?, future)
 }

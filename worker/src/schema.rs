@@ -35,7 +35,7 @@ pub enum NotReady {
 }
 
 /// Waits until the database answers and has the schema. A newer schema will do:
-/// migrations only add (see `migrations/README.md`).
+/// migrations take nothing away that is used (see `migrations/README.md`).
 pub async fn ready(pool: &PgPool, met: &mut Met) {
     while let Err(why) = look(pool).await {
         let brief = why.to_string();

@@ -16,8 +16,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_millis(2_500);
 /// What two cores that also start servers may add to an answer, beyond what is measured (see [`pulse`]).
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// How many requests to Kapso both workers have under way at the most, and how long each may take.
-const REQUESTS_AT_ONCE: u64 = 32;
+/// How many requests to Kapso both workers have under way at the most (256 each), and how long each may take.
+const REQUESTS_AT_ONCE: u64 = 2 * 256;
 const REQUEST_TIMEOUT_SECONDS: u64 = 10;
 
 /// Answers in time, and no more unknown outcomes than there can be.

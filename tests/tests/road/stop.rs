@@ -80,7 +80,7 @@ async fn it_stops_while_the_database_is_away() -> Result<()> {
     road.each_answered_once(&asked).await
 }
 
-/// 128 + SIGTERM, as a shell would say it: see `docs/OPERATIONS.md`.
+/// 128 + SIGTERM, as a shell would say it: see `docs/TROUBLESHOOTING.md`.
 const EXIT_ABORTED: i32 = 143;
 
 #[tokio::test]

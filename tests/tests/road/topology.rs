@@ -13,7 +13,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use crate::outages::ready;
 use crate::scene::{A_WHILE, PATIENCE, Road, broker, holds};
 
-/// `EX_CONFIG`: see `docs/OPERATIONS.md`.
+/// `EX_CONFIG`: see `docs/TROUBLESHOOTING.md`.
 const EXIT_TOPOLOGY: i32 = 78;
 
 /// On a vhost of the test's own, before or behind the product's back.

@@ -35,16 +35,16 @@ const LOCK_EVERY: Duration = Duration::from_secs(2);
 /// What is asked for on the command line.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Arguments {
-    /// Messages written then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
+    /// Messages written at this time or later: 2h (ago), 2026-11-24 (from 00:00 UTC), 2026-11-24T17:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: OffsetDateTime,
-    /// Messages written until then; now unless given
+    /// Messages written until this time; default: now
     #[arg(long, value_name = "WHEN", value_parser = when)]
     until: Option<OffsetDateTime>,
-    /// List what would be stored, and write nothing
+    /// List what would be stored, and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// As JSON: one object
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }

@@ -23,21 +23,21 @@ const LONGEST: Duration = Duration::days(366);
 /// What to do with conversations.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// List those whose automatic replies are paused now, and why
+    /// List whose automatic replies are paused now, and why
     List(ListArguments),
-    /// Pause a person's automatic replies; marks as read go on
+    /// Pause automatic replies to a person; their messages are still marked as read
     Pause(PauseArguments),
-    /// End a pause, whoever began it
+    /// End a pause, whatever caused it
     Resume(ResumeArguments),
 }
 
 /// How to list.
 #[derive(Clone, Debug, Args)]
 pub struct ListArguments {
-    /// Show numbers as they are
+    /// Show numbers unmasked
     #[arg(long)]
     show_text: bool,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }
@@ -46,12 +46,12 @@ pub struct ListArguments {
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("end").required(true))]
 pub struct PauseArguments {
-    /// A conversation's id, the person's number or BSUID, or a lane's id
+    /// A conversation's id, the person's number (with its country code) or BSUID, or a lane's id
     id: String,
-    /// For so long: 90s, 30m, 2h, 7d
+    /// How long: 90s, 30m, 2h, 7d
     #[arg(long = "for", group = "end", value_name = "SPAN", value_parser = span)]
     span: Option<Duration>,
-    /// Until then: 2026-11-24T17:00:00Z, or a day (its begin, in UTC)
+    /// Until when: 2026-11-24T17:00:00Z, or 2026-11-24 (until 00:00 UTC)
     #[arg(long, group = "end", value_parser = when)]
     until: Option<OffsetDateTime>,
     /// Why, for whoever looks at it later
@@ -62,7 +62,7 @@ pub struct PauseArguments {
 /// Whom to resume.
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArguments {
-    /// A conversation's id, the person's number or BSUID, or a lane's id
+    /// A conversation's id, the person's number (with its country code) or BSUID, or a lane's id
     id: String,
 }
 

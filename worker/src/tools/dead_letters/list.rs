@@ -25,25 +25,25 @@ const ID_DIGITS: usize = 12;
 /// Which, and how.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
-    /// Only those of webhooks of this kind
+    /// Only those whose webhook is of this kind
     #[arg(long)]
     kind: Option<String>,
-    /// Only those made then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
+    /// Only those made at this time or later: 2h (ago), 2026-11-24 (from 00:00 UTC), 2026-11-24T17:00:00Z
     #[arg(long, value_parser = when)]
     since: Option<OffsetDateTime>,
-    /// Only those made before then
+    /// Only those made before this time
     #[arg(long, value_parser = when)]
     until: Option<OffsetDateTime>,
-    /// Those that are resolved as well
+    /// Also those that are resolved
     #[arg(long, conflicts_with = "resolved")]
     all: bool,
-    /// Those that are resolved, and no others
+    /// Only those that are resolved
     #[arg(long)]
     resolved: bool,
-    /// So many at the most; unless given, 100, or all of them with --json
+    /// List at most this many; default: 100, with --json all
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     limit: Option<i64>,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }

@@ -16,13 +16,13 @@ use crate::archive::letters::Letter;
 /// What to do with dead letters.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// List them, the newest first: those that are open, unless told otherwise
+    /// List them, newest first; only open ones, unless --all or --resolved is given
     List(list::Arguments),
-    /// Show everything about one, but its body
+    /// Show one; its webhook's body only with --body
     Show(show::Arguments),
-    /// Let the slow lane of a running worker try their webhooks again
+    /// Have a running worker try their webhooks again
     Requeue(settle::RequeueArguments),
-    /// Settle them without projecting anything; the archive keeps the bytes
+    /// Mark them as resolved without projecting anything; the archive keeps their webhooks
     Drop(settle::DropArguments),
 }
 

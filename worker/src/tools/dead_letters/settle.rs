@@ -24,16 +24,16 @@ pub struct RequeueArguments {
     /// Their ids, as listed
     #[arg(group = "which", conflicts_with_all = ["all", "kind", "since"])]
     ids: Vec<i64>,
-    /// All that are open
+    /// All open ones
     #[arg(long, group = "which", conflicts_with_all = ["kind", "since"])]
     all: bool,
-    /// Those that are open, of webhooks of this kind
+    /// Open ones whose webhook is of this kind
     #[arg(long, group = "which")]
     kind: Option<String>,
-    /// Those that are open, made then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
+    /// Open ones made at this time or later: 2h (ago), 2026-11-24 (from 00:00 UTC), 2026-11-24T17:00:00Z
     #[arg(long, group = "which", value_parser = when)]
     since: Option<OffsetDateTime>,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }
@@ -44,10 +44,10 @@ pub struct DropArguments {
     /// Their ids, as listed
     #[arg(required = true)]
     ids: Vec<i64>,
-    /// Do not ask
+    /// Do not ask first; without a terminal nothing is asked in any case
     #[arg(long)]
     yes: bool,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }

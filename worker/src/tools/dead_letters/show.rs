@@ -21,11 +21,11 @@ use crate::{
 pub struct Arguments {
     /// Its id, as listed
     id: i64,
-    /// Print the webhook's body, which holds people's words: to a terminal as readable JSON, into
-    /// a pipe or a file byte for byte
+    /// Print the webhook's body, which holds people's messages: on a terminal as formatted JSON, into a pipe or
+    /// a file byte for byte
     #[arg(long)]
     body: bool,
-    /// As JSON: one object
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }

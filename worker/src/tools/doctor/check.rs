@@ -13,17 +13,17 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// One thing after the other that can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Check {
-    /// The settings, and how they go together
+    /// The settings, and whether they fit together
     Configuration,
     /// RabbitMQ: its queues, who consumes them, what waits in them
     Broker,
-    /// Postgres: its schema, its partitions, what needs a person
+    /// Postgres: its schema, its partitions, what needs a person's attention
     Database,
-    /// ingest: is it ready, what is in its spool, whom did it refuse
+    /// ingest: whether it is ready, what is in its spool, what it has refused
     Ingest,
-    /// Kapso's API and our token
+    /// Kapso's API, with our token
     Api,
-    /// The webhook as it is registered with Kapso
+    /// The webhook as it is registered at Kapso
     Webhook,
     /// A signed test event, through the public address and into Postgres
     Road,

@@ -201,7 +201,7 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
             UNKNOWN,
             "call of Kapso has no known end",
             "calls of Kapso have no known end",
-            "worker effects list, or docs/OPERATIONS.md, \"Pending, dead letters, effects\"",
+            "worker effects list, or docs/REPLIES.md, \"Effects\"",
         ),
         (
             "pending",

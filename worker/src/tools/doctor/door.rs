@@ -95,7 +95,7 @@ fn spool(figures: &Figures<'_>) -> Finding {
     let says =
         format!("{webhooks} webhooks wait in it, the oldest for {oldest:.0} s; {:.0} % full", full * 100.0);
     if unreadable > 0.0 {
-        let remedy = "docs/OPERATIONS.md, \"The spool\": what `.damaged` files are";
+        let remedy = "docs/TROUBLESHOOTING.md, \"The spool\": what `.damaged` files are";
         Finding::wrong(ABOUT, format!("{unreadable} parts of it can't be read"), remedy)
     } else if full > NEARLY_FULL {
         Finding::wrong(ABOUT, says, "bring RabbitMQ back: it drains. Or raise BUZON_SPOOL_MAX_BYTES")

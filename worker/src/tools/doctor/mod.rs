@@ -31,16 +31,16 @@ use super::{post, screen};
 /// What is asked for on the command line.
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
-    /// Make only these checks (several: --only broker,database)
+    /// Run only these checks, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CHECK")]
     only: Vec<Check>,
-    /// Ask nobody but our own servers: no Kapso, no public address
+    /// Ask only our own servers: neither Kapso nor the public address
     #[arg(long)]
     offline: bool,
-    /// Send the test event there instead of to BUZON_PUBLIC_URL
+    /// Send the test event to this address instead of BUZON_PUBLIC_URL
     #[arg(long, conflicts_with = "offline")]
     url: Option<String>,
-    /// As JSON: one object
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }

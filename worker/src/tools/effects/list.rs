@@ -37,16 +37,16 @@ pub struct Arguments {
     /// Only those of messages of this conversation
     #[arg(long)]
     conversation: Option<String>,
-    /// Only those owed then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
+    /// Only those recorded at this time or later: 2h (ago), 2026-11-24 (from 00:00 UTC), 2026-11-24T17:00:00Z
     #[arg(long, value_parser = when)]
     since: Option<OffsetDateTime>,
-    /// So many at the most; unless given, 100, or all of them with --json
+    /// List at most this many; default: 100, with --json all
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     limit: Option<i64>,
-    /// Show texts and numbers as they are
+    /// Show texts and numbers unmasked
     #[arg(long)]
     show_text: bool,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }

@@ -18,13 +18,13 @@ use crate::effects::by_hand::effects::Effect;
 /// What to do with effects.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// List them, the newest first
+    /// List them, newest first
     List(list::Arguments),
     /// Show one: its cause, its attempts, why it is in its state, and what happens next
     Show(show::Arguments),
-    /// Let a running worker try them again that are discarded or unknown
+    /// Have a running worker retry discarded or unknown effects
     Retry(settle::RetryArguments),
-    /// Discard them that are pending or unknown
+    /// Discard pending or unknown effects
     Discard(settle::DiscardArguments),
 }
 

@@ -23,13 +23,13 @@ pub struct RetryArguments {
     /// Their ids, as listed
     #[arg(required = true)]
     ids: Vec<i64>,
-    /// Also those that are too old by now; they have a quarter of an hour to be sent
+    /// Also those that are too old by now; they get 15 minutes to be sent
     #[arg(long)]
     even_if_old: bool,
-    /// Do not ask, also where it may be sent a second time
+    /// Do not ask before retrying an unknown one, which may arrive twice; without a terminal those need this
     #[arg(long)]
     yes: bool,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,7 @@ pub struct DiscardArguments {
     /// Why, for whoever looks at them later
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// As JSON: an array
+    /// Print JSON: an array
     #[arg(long)]
     json: bool,
 }

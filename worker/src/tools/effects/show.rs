@@ -22,10 +22,10 @@ use crate::{
 pub struct Arguments {
     /// Its id, as listed
     id: i64,
-    /// Show texts and numbers as they are
+    /// Show texts and numbers unmasked
     #[arg(long)]
     show_text: bool,
-    /// As JSON: one object
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }

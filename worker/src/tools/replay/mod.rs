@@ -1,5 +1,5 @@
-//! `worker replay`: archived webhooks projected again, some of them or all, beside what is there
-//! or into emptied projections.
+//! `worker replay`: archived webhooks projected again, some of them or all, onto what is there
+//! or (`--rebuild`) in its place.
 
 mod mask;
 mod pages;
@@ -29,23 +29,23 @@ use selected::Selected;
 pub struct Arguments {
     #[command(flatten)]
     selected: Selected,
-    /// Let messages owe their effects as if they came now: those that are young enough, and that
-    /// nothing is owed for yet
+    /// Also record the replies and marks that the messages would cause if they came now, for a worker to send: only
+    /// for messages that are young enough and that none is recorded for yet
     #[arg(long, conflicts_with = "rebuild")]
     effects: bool,
-    /// Change nothing, and show what would change
+    /// Change nothing; show what would change
     #[arg(long)]
     dry_run: bool,
-    /// Show people's texts, names and numbers as they are
+    /// Show people's texts, names and numbers unmasked
     #[arg(long, requires = "dry_run")]
     show_text: bool,
-    /// How many rows a dry run shows; it counts all of them
+    /// How many changed rows a dry run shows; all are counted
     #[arg(long, requires = "dry_run", default_value_t = 20)]
     rows: usize,
-    /// Do not ask
+    /// Do not ask before --rebuild; without a terminal nothing is asked in any case
     #[arg(long)]
     yes: bool,
-    /// As JSON: one object
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }

@@ -16,26 +16,26 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true))]
 pub(super) struct Selected {
-    /// Those with this id, or its first digits
+    /// Webhooks with this id; its first digits are enough
     #[arg(long, group = "which", value_name = "WEBHOOK", value_parser = IdPrefix::read)]
     id: Vec<IdPrefix>,
-    /// Those of this kind, as the sender names it
+    /// Webhooks of this kind, as the sender names it
     #[arg(long, group = "which")]
     kind: Vec<String>,
-    /// Those whose body names this conversation, or one of its messages
+    /// Webhooks whose body names this conversation or one of its messages
     #[arg(long, group = "which")]
     conversation: Option<String>,
-    /// Those received then or later: 2h, 2026-11-24 (its begin, in UTC), 2026-11-24T17:00:00Z
+    /// Webhooks received at this time or later: 2h (ago), 2026-11-24 (from 00:00 UTC), 2026-11-24T17:00:00Z
     #[arg(long, group = "which", value_parser = when)]
     since: Option<OffsetDateTime>,
-    /// Those received before then
+    /// Webhooks received before this time
     #[arg(long, group = "which", value_parser = when)]
     until: Option<OffsetDateTime>,
-    /// All of them
+    /// All webhooks
     #[arg(long, group = "which", conflicts_with_all = ["id", "kind", "conversation", "since", "until"])]
     all: bool,
-    /// All of them into emptied projections, with our own replies out of the outbox: nothing stays
-    /// that they do not say
+    /// Build the projections again from all webhooks and from the replies that we sent: in temporary tables, which then
+    /// replace what differs in one transaction. Rows that they do not account for are removed
     #[arg(
         long, group = "which",
         conflicts_with_all = ["id", "kind", "conversation", "since", "until", "all"]

@@ -28,28 +28,28 @@ use crate::ingest_url::IngestUrl;
 /// What is asked for on the command line.
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
-    /// What it tells of
+    /// The event to send
     #[arg(value_enum, default_value = "message.received", value_parser = kind_of)]
     kind: Kind,
-    /// How it is told
+    /// The shape of the webhook
     #[arg(long, value_enum, default_value_t = Dialect::Guide)]
     dialect: Dialect,
     /// The text of the message
     #[arg(long, default_value = "Hola, esto es una prueba")]
     text: String,
-    /// Who writes; a number that nobody has, unless given
+    /// The sender's number; default: one that nobody has
     #[arg(long, value_name = "NUMBER")]
     from: Option<String>,
-    /// The message that it is about; a new one, unless given
+    /// The message's id; default: a new one
     #[arg(long, value_name = "ID")]
     message: Option<String>,
-    /// The conversation that it is in; a new one, unless given
+    /// The conversation's id; default: a new one
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
-    /// Where to send it, instead of to ingest's own address
+    /// Where to send it; default: ingest's own address
     #[arg(long)]
     url: Option<String>,
-    /// Send nothing, and print the curl that would
+    /// Send nothing; print the curl command that would
     #[arg(long)]
     dry_run: bool,
 }

@@ -16,13 +16,13 @@ const CONTACT_NAME: &str = "Prueba de Buzón";
 pub(super) enum Dialect {
     /// The customer's guide
     Guide,
-    /// Kapso's first payload version
+    /// Kapso's payload version v1
     V1,
-    /// Kapso's second payload version
+    /// Kapso's payload version v2
     V2,
-    /// The second, buffered: a batch of one
+    /// Version v2, buffered: a batch of one
     V2Batch,
-    /// Meta's own, as Kapso forwards it
+    /// Meta's own webhook, as Kapso passes it on
     Meta,
 }
 

@@ -17,9 +17,9 @@ use self::place::Place;
 /// What to do with the webhook.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Say how it is registered, what is wrong with it, and what mends that; exit 1 if something is
+    /// Show how it is registered, what is wrong with it and how to fix that; exit code 1 if something is wrong
     Status(status::Arguments),
-    /// Create it, or change it to what Buzón needs
+    /// Create it, or change its address, secret, events and payload version to what Buzón needs, and activate it
     Register(register::Arguments),
     /// Have Kapso send a test event
     Test(test::Arguments),
@@ -30,10 +30,10 @@ pub enum Command {
 /// Which webhook is meant.
 #[derive(Args, Clone, Debug)]
 pub struct Which {
-    /// Of this number, by its id at Meta; KAPSO_PHONE_NUMBER_ID, or the only one, unless given
+    /// The number, by its id at Meta; default: KAPSO_PHONE_NUMBER_ID, else the only number
     #[arg(long, value_name = "PHONE_NUMBER_ID")]
     number: Option<String>,
-    /// This one, by its id at Kapso; the one at BUZON_PUBLIC_URL, or the only one, unless given
+    /// The webhook, by its id at Kapso; default: the one at BUZON_PUBLIC_URL, or, if that is not set, the only one
     #[arg(long)]
     id: Option<String>,
 }

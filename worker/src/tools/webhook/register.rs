@@ -19,7 +19,7 @@ const VERSION: &str = "v2";
 pub struct Arguments {
     #[command(flatten)]
     which: Which,
-    /// Say what would be done, and do nothing
+    /// Say what would be changed, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

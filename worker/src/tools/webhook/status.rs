@@ -21,10 +21,10 @@ const ASKED: u32 = 100;
 /// Of which number, and how.
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
-    /// Of this number, by its id at Meta; KAPSO_PHONE_NUMBER_ID, or the only one, unless given
+    /// The number, by its id at Meta; default: KAPSO_PHONE_NUMBER_ID, else the only number
     #[arg(long, value_name = "PHONE_NUMBER_ID")]
     number: Option<String>,
-    /// As JSON: one object
+    /// Print JSON: one object
     #[arg(long)]
     json: bool,
 }

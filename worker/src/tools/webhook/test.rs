@@ -15,7 +15,7 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     which: Which,
-    /// The event that is sent
+    /// The event to send
     #[arg(long, value_name = "KIND", default_value = REQUIRED[0])]
     event: String,
 }

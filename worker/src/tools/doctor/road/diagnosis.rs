@@ -151,8 +151,7 @@ fn refused(tried: &Tried<'_>, answered: &Answered) -> Finding {
         .named(guide::NOTHING),
         (_, detail) => {
             let detail = detail.map(screen::plain).unwrap_or_default();
-            let remedy =
-                "docs/OPERATIONS.md, \"What the answers mean\"; the proxy's log, where it is not ingest's";
+            let remedy = "docs/TROUBLESHOOTING.md, \"What the answers mean\"; the proxy's log, where it is not ingest's";
             Finding::wrong(ABOUT, format!("{url} answers {status} {detail}"), remedy)
         }
     }

@@ -52,7 +52,7 @@ fn judged(deliveries: &[Delivery]) -> Finding {
         ),
         Some(404 | 405) => ("the URL in Kapso leads past ingest: see `road`", guide::NOTHING),
         None | Some(502..=504) => ("Kapso does not reach ingest: see `road`", guide::REFUSED),
-        Some(_) => ("docs/OPERATIONS.md, \"What the answers mean\"", guide::NOTHING),
+        Some(_) => ("docs/TROUBLESHOOTING.md, \"What the answers mean\"", guide::NOTHING),
     };
     if is_over {
         return Finding::remark(ABOUT, says, "the newest delivery went well; what was lost: worker backfill");
