@@ -29,18 +29,13 @@ pub(super) async fn read(
         return Err(Refusal::TooLarge(limits.body_bytes));
     }
     let mut permit = budget.permit();
-    let body = timeout(limits.body_deadline, collect(payload, declared, limits.body_bytes, &mut permit))
+    let body = timeout(limits.body_deadline, collect(payload, limits.body_bytes, &mut permit))
         .await
         .unwrap_or(Err(Refusal::TooSlow))?;
     Ok((body, permit))
 }
 
-async fn collect(
-    payload: &mut web::Payload,
-    declared: Option<usize>,
-    limit: usize,
-    permit: &mut Permit,
-) -> Result<Bytes, Refusal> {
+async fn collect(payload: &mut web::Payload, limit: usize, permit: &mut Permit) -> Result<Bytes, Refusal> {
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
     while let Some(part) = payload.next().await {
@@ -59,7 +54,7 @@ async fn collect(
             continue;
         }
         if parts.is_empty() {
-            parts.reserve(declared.unwrap_or(length).max(length));
+            parts.reserve(length);
             parts.extend_from_slice(&std::mem::take(&mut whole));
         }
         parts.extend_from_slice(&part);

@@ -174,12 +174,14 @@ fn take_stock(directory: &Directory, contents: Contents, max_bytes: u64) -> Stoc
 fn look_at(directory: &Directory, name: Name) -> io::Result<Segment> {
     let path = directory.path_of(name);
     let bytes = match std::fs::read(&path) {
+        // The source tries again and takes what can be read. Nothing may be decided by what can't be seen.
         Err(error) if read::is_of_the_disk(&error) => {
-            read::readable(&path, 0..std::fs::metadata(&path)?.len())?
+            let (bytes, oldest) = (std::fs::metadata(&path)?.len(), time::OffsetDateTime::now_utc());
+            tracing::error!(%error, file = %name, "a segment of the spool can't be read now");
+            return Ok(Segment { name, bytes, webhooks: 0, oldest, held: false });
         }
-        other => other?,
+        other => bytes::Bytes::from(other?),
     };
-    let bytes = bytes::Bytes::from(bytes);
     let (mut good, mut webhooks, mut oldest) = (0, 0, None);
     for found in frame::read(&bytes, name.mark) {
         match found {

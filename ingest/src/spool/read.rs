@@ -31,13 +31,17 @@ pub(super) fn whole(path: &Path, range: Range<u64>) -> io::Result<Vec<u8>> {
 /// When it fails for another reason than the disk.
 pub(super) fn readable(path: &Path, range: Range<u64>) -> io::Result<Vec<u8>> {
     let (file, mut bytes) = begin(path, &range)?;
-    for (block, at) in bytes.chunks_mut(BLOCK).zip((range.start..).step_by(BLOCK)) {
+    let (mut at, mut rest) = (range.start, bytes.as_mut_slice());
+    while !rest.is_empty() {
+        let to_the_end_of_its_page = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or_default();
+        let (block, others) = rest.split_at_mut(to_the_end_of_its_page.min(rest.len()));
         match file.read_at(block, at) {
             // Fewer only where the file ends.
             Ok(_) => {}
             Err(error) if is_of_the_disk(&error) => block.fill(0),
             Err(error) => return Err(error),
         }
+        (at, rest) = (at + block.len() as u64, others);
     }
     Ok(bytes)
 }

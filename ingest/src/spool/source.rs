@@ -116,11 +116,11 @@ impl Source {
         }
     }
 
-    /// Whether a read that failed may succeed later: unless the file is gone. What the system lacks (files, memory) says
-    /// nothing of the file.
+    /// Whether a read that failed may succeed later: unless the file is gone, or the disk can't even open it. What the
+    /// system lacks (files, memory) says nothing of the file.
     fn may_pass(&mut self, error: &io::Error) -> bool {
         self.failures += u32::from(read::is_of_the_disk(error));
-        error.kind() != io::ErrorKind::NotFound
+        error.kind() != io::ErrorKind::NotFound && self.failures <= FAILURES
     }
 
     /// Says that a webhook is durable elsewhere.
