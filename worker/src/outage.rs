@@ -18,13 +18,13 @@ pub const HEALTH: &str = "database";
 
 /// How long the database has for a transaction of ours. A lock is waited for for half a minute at the most; RabbitMQ
 /// waits for an acknowledgement for half an hour.
-const ANSWER_WITHIN: Duration = Duration::from_secs(300);
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// Waits for what is asked of the database, but not for ever: a host that vanishes says nothing, and TCP does not tell
 /// who only waits for an answer.
 ///
 /// # Errors
-/// Those of `asked`, and an I/O error at the end of five minutes.
+/// Those of `asked`, and an I/O error at the end of two minutes.
 pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
     asked: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use contract::{broker::BrokerError, health, health::Health, lifecycle, telemetry};
 use futures_util::FutureExt;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection as _, PgPool, postgres::PgPoolOptions};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
@@ -32,6 +32,9 @@ use crate::{
 
 /// How long a statement waits for a connection before that counts as an outage.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a connection may take to answer when it is given back.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// What every statement of a running worker is held to.
 const STATEMENTS: [(&str, &str); 2] = [
@@ -110,6 +113,15 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // One round trip less; a connection that died shows itself soon enough.
         .test_before_acquire(false)
+        // One that was given back half-way, and whose server never answers, must not keep its place.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                timeout(GIVEN_BACK_WITHIN, connection.ping())
+                    .await
+                    .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+                    .map(|()| true)
+            })
+        })
         .connect_lazy_with(settings.database.clone().options(STATEMENTS))
 }
 

@@ -8,6 +8,7 @@ use std::{
     borrow::{Borrow, Cow},
     collections::HashSet,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use contract::{
@@ -16,6 +17,7 @@ use contract::{
 };
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use crate::{
     archive::{self, Disposition, Entry, Partitions, dead_letters, pending},
@@ -27,6 +29,9 @@ use crate::{
     project::{self, Lock, ProjectError, Received, Source, Sourced},
     wake::Wake,
 };
+
+/// How long it is waited for that something is undone. Postgres undoes it at the latest when the connection ends.
+const UNDO_WITHIN: Duration = Duration::from_secs(5);
 
 /// The way into the database.
 #[derive(Clone)]
@@ -48,8 +53,8 @@ pub struct Batch<W> {
     seen: HashSet<WebhookId>,
 }
 
-/// A transaction that has archived a batch and projected nothing of it yet. Only what archives the same webhooks, or
-/// makes a partition, waits for what it holds.
+/// A transaction that has archived a batch and projected nothing of it yet. Only what archives the same webhooks waits
+/// for what it holds.
 pub struct Begun {
     tx: Transaction<'static, Postgres>,
     new: HashSet<WebhookId>,
@@ -58,7 +63,7 @@ pub struct Begun {
 impl Begun {
     /// Undoes it. Whatever goes wrong with that, the transaction ends with its connection.
     pub async fn undo(self) {
-        self.tx.rollback().await.ok();
+        timeout(UNDO_WITHIN, self.tx.rollback()).await.ok();
     }
 }
 
@@ -145,8 +150,8 @@ impl Store {
         self.partitions.ensure(&self.pool, entries.iter().map(|entry| entry.webhook.received_at)).await?;
         in_order(&mut entries);
         let mut connection = self.pool.acquire().await?;
-        archive::insert(&mut connection, &entries).await?;
-        figures::webhooks_stored(disposition.name(), entries.len());
+        let new = archive::insert(&mut connection, &entries).await?;
+        figures::webhooks_stored(disposition.name(), new.len());
         self.wake.pending.notify_one();
         Ok(())
     }
@@ -159,11 +164,11 @@ impl Store {
         let disposition = Disposition::Dead;
         self.partitions.ensure(&self.pool, std::iter::once(webhook.received_at)).await?;
         let mut tx = self.pool.begin().await?;
-        archive::insert(&mut tx, &[Entry { webhook, dialect: None, disposition }]).await?;
+        let new = archive::insert(&mut tx, &[Entry { webhook, dialect: None, disposition }]).await?;
         let letter = Undecodable { item: None, reason };
         dead_letters::insert(&mut tx, &[(webhook.id, &letter)]).await?;
         tx.commit().await?;
-        figures::webhooks_stored(disposition.name(), 1);
+        figures::webhooks_stored(disposition.name(), new.len());
         figures::dead_letters_made(1);
         Ok(())
     }
@@ -204,8 +209,13 @@ impl Store {
         lock: Lock,
     ) -> Result<bool, Fault> {
         project::lock(&mut begun.tx, lock).await?;
+        let new = batch.decoded().filter(|(webhook, _)| begun.new.contains(&webhook.id));
+        let stored: Vec<Disposition> = new.map(|(_, decoded)| disposition(decoded)).collect();
         match self.project(begun, batch, lock).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                stored.into_iter().for_each(|disposition| figures::webhooks_stored(disposition.name(), 1));
+                Ok(true)
+            }
             Err(ProjectError::NeedsExclusive) => Ok(false),
             Err(ProjectError::Database(error)) => Err(error.into()),
         }
@@ -336,10 +346,8 @@ impl<W: Borrow<Envelope>> Batch<W> {
 
     fn count(&self, new: &HashSet<WebhookId>) {
         figures::events_projected(self.events_of(new).len());
-        for (_, decoded) in self.decoded().filter(|(webhook, _)| new.contains(&webhook.id)) {
-            figures::webhooks_stored(disposition(decoded).name(), 1);
-            figures::items_not_understood(decoded.not_understood);
-        }
+        let webhooks = self.decoded().filter(|(webhook, _)| new.contains(&webhook.id));
+        figures::items_not_understood(webhooks.map(|(_, decoded)| decoded.not_understood).sum());
         for (id, letter) in self.dead_letters_of(new) {
             figures::dead_letters_made(1);
             tracing::warn!(webhook.id = %id, item = letter.item, reason = letter.reason, "dead letter");

@@ -7,7 +7,7 @@ use contract::{
     envelope::{Envelope, Hints, WebhookId},
     kind::Kind,
 };
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
 use sqlx::{FromRow, PgConnection, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
 
@@ -131,7 +131,15 @@ impl Selection {
             .bind(last)
             .bind(i64::try_from(PAGE_ROWS).unwrap_or(i64::MAX))
             .fetch(connection);
-        bounded(&mut rows).await
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while bytes < PAGE_BYTES
+            && let Some(row) = rows.try_next().await?
+        {
+            let archived = Archived::from_row(&row)?;
+            bytes += archived.webhook.body.len();
+            page.push(archived);
+        }
+        Ok(page)
     }
 
     fn ids(&self) -> Option<Vec<&[u8]>> {
@@ -157,7 +165,7 @@ impl FromRow<'_, PgRow> for Archived {
     }
 }
 
-/// The webhooks at these places that the worker is done with; where they are large, the first of them.
+/// The webhooks at these places that the worker is done with.
 ///
 /// # Errors
 /// When Postgres refuses or is away.
@@ -170,26 +178,11 @@ pub async fn at(
         "(received_at, id) IN (SELECT * FROM UNNEST($1::timestamptz[], $2::bytea[]))
          AND (projected_at IS NOT NULL OR dead_at IS NOT NULL)"
     );
-    let mut rows = sqlx::query(AT)
+    sqlx::query_as(AT)
         .bind(places.iter().map(|(at, _)| *at).collect::<Vec<_>>())
         .bind(places.iter().map(|(_, id)| id.as_slice()).collect::<Vec<_>>())
-        .fetch(connection);
-    bounded(&mut rows).await
-}
-
-/// Rows until they are many bytes.
-async fn bounded(
-    rows: &mut (impl Stream<Item = sqlx::Result<PgRow>> + Unpin),
-) -> sqlx::Result<Vec<Archived>> {
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    while bytes < PAGE_BYTES
-        && let Some(row) = rows.try_next().await?
-    {
-        let archived = Archived::from_row(&row)?;
-        bytes += archived.webhook.body.len();
-        page.push(archived);
-    }
-    Ok(page)
+        .fetch_all(connection)
+        .await
 }
 
 /// The names of a conversation and of its messages, as the bodies that speak of it hold them: in

@@ -85,13 +85,15 @@ async fn attempt(store: &Store, claimed: &Claimed) -> Result<(), Fault> {
     let Claimed { webhook, attempt } = claimed;
     if *attempt > MAX_ATTEMPTS {
         let reason = format!("the worker stopped in each of {MAX_ATTEMPTS} attempts to project it");
-        return Ok(bury(store, claimed, reason).await?);
+        return Ok(in_time(bury(store, claimed, reason)).await?);
     }
     match in_time(store.take_pending(webhook)).await {
-        Err(Fault::Data(reason)) if *attempt == MAX_ATTEMPTS => Ok(bury(store, claimed, reason).await?),
+        Err(Fault::Data(reason)) if *attempt == MAX_ATTEMPTS => {
+            Ok(in_time(bury(store, claimed, reason)).await?)
+        }
         Err(Fault::Data(reason)) => {
             tracing::warn!(webhook.id = %webhook.id, attempt, reason, "a webhook could not be projected");
-            Ok(pending::release(&store.pool, webhook).await?)
+            Ok(in_time(pending::release(&store.pool, webhook)).await?)
         }
         other => other,
     }
