@@ -1,7 +1,7 @@
 //! What comes from outside, in a form that can stand in a log line: short, on one line,
 //! without control characters, and without a person's number or words.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 /// The longest id that is shown, in characters.
 const MAX_CHARS: usize = 64;
@@ -9,8 +9,8 @@ const MAX_CHARS: usize = 64;
 /// How WhatsApp's message ids begin; the contact's number follows, in base64.
 const WAMID: &str = "wamid.";
 
-/// A telephone number has so many digits at least.
-const MIN_DIGITS: usize = 7;
+/// So many digits has a telephone number with its country. E.164 would allow 15; Meta's own ids have as many and more.
+const DIGITS: RangeInclusive<usize> = 7..=14;
 
 /// How much of the end of a wamid is shown: it tells messages apart and holds no number.
 const TAIL_CHARS: usize = 8;
@@ -54,12 +54,26 @@ pub fn number(number: &str) -> String {
 #[must_use]
 pub fn remark(text: &str) -> String {
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, code)) = rest.split_once(WAMID) {
+        let end =
+            code.find(|c: char| !(c.is_ascii_alphanumeric() || "+/=_-".contains(c))).unwrap_or(code.len());
+        let (code, after) = code.split_at(end);
+        shown.push_str(&without_numbers(before));
+        shown.push_str(&id(&format!("{WAMID}{code}")));
+        rest = after;
+    }
+    shown + &without_numbers(rest)
+}
+
+fn without_numbers(text: &str) -> String {
+    // In parentheses there may be a code of its own.
+    let is_part =
+        |c: char| c.is_ascii_digit() || c.is_whitespace() || "+-.\u{2010}\u{2011}\u{2013}".contains(c);
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
     while !rest.is_empty() {
-        // In parentheses there may be a code of its own.
-        let is_part = |c: char| c.is_ascii_digit() || "+- .".contains(c);
         let (run, after) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
-        let number = run.trim_matches([' ', '.', '-']);
-        let hidden = if digits(number) < MIN_DIGITS { number } else { "…" };
+        let number = run.trim_matches(|c: char| !c.is_ascii_digit() && c != '+');
+        let hidden = if DIGITS.contains(&digits(number)) { "…" } else { number };
         shown.push_str(&run.replacen(number, hidden, 1));
         let (words, after) = after.split_at(after.find(is_part).unwrap_or(after.len()));
         shown.push_str(words);
@@ -76,7 +90,7 @@ pub fn text(text: &str) -> String {
 
 /// Whether it could be somebody's telephone number (E.164: up to 15 digits).
 fn is_number(id: &str) -> bool {
-    id.chars().all(|c| c.is_ascii_digit() || "+-() .".contains(c)) && (MIN_DIGITS..=15).contains(&digits(id))
+    id.chars().all(|c| c.is_ascii_digit() || "+-() .".contains(c)) && (7..=15).contains(&digits(id))
 }
 
 fn digits(text: &str) -> usize {
@@ -112,12 +126,23 @@ mod tests {
         assert_eq!(number("+56 9 1234 5678"), "…78");
         assert_eq!(number("4711"), "…");
         assert_eq!(text("¡Ayuda!"), "7 characters");
-        assert_eq!(remark("(#131026) +56 9 1234 5678 is no user."), "(#131026) … is no user.");
-        assert_eq!(
-            remark("to: 56912345678, code 131047. Again in 24 hours"),
-            "to: …, code 131047. Again in 24 hours"
-        );
-        assert_eq!(remark(""), "");
+    }
+
+    #[test]
+    fn what_others_say_is_shown_without_numbers() {
+        for (said, shown) in [
+            ("(#131026) +56 9 1234 5678 is no user.", "(#131026) … is no user."),
+            ("to: 56912345678, code 131047. Again in 24 hours", "to: …, code 131047. Again in 24 hours"),
+            ("+56\u{a0}9\u{a0}1234\u{a0}5678", "…"),
+            (
+                "Object with ID '118800223344556' does not exist",
+                "Object with ID '118800223344556' does not exist",
+            ),
+            ("no wamid.HBgNNTQ5MTE1NTUwMDQ1NxUCABIYFDNDQ0Q00011A== here", "no wamid.…00011A== here"),
+            ("", ""),
+        ] {
+            assert_eq!(remark(said), shown);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The table `api_keys`: what all workers that share a key know of it.
 //!
-//! Its row is locked before anything else of a transaction that needs it, so that two of
-//! them never wait for each other, and for no longer than that transaction.
+//! Its row is locked before any other row of a transaction that needs it (and after the projections' lock, where that is
+//! needed, too), so that two of them never wait for each other, and for no longer than that transaction.
 
 use std::num::NonZeroU32;
 

@@ -82,10 +82,9 @@ impl Reply {
             Some(error) => error.get("message").and_then(Value::as_str).unwrap_or_default(),
             None => "",
         };
-        // It is stored, and Postgres refuses U+0000 in a text.
-        let text = text[..text.floor_char_boundary(MAX_SUMMARY)].replace('\0', "\u{FFFD}");
-        // And it is logged: it may name whom the request was about.
-        let text = shown::remark(&text);
+        // It is stored, and Postgres refuses U+0000 in a text; and it is logged, and may name whom the request was about.
+        let mut text = shown::remark(text).replace('\0', "\u{FFFD}");
+        text.truncate(text.floor_char_boundary(MAX_SUMMARY));
         match (text.as_str(), self.meta_code()) {
             ("", _) => format!("HTTP {}", self.status),
             (text, Some(code)) => format!("HTTP {}: {text} ({code})", self.status),

@@ -3,8 +3,9 @@
 
 use sqlx::PgConnection;
 
-/// Moves effects from the lanes of a contact to the other's. There are as many as there are messages, and a few of them
-/// are concerned: each of these conditions has an index, and together they are all.
+/// Moves effects from the lanes of a contact to the other's. There are as many as there are messages, and few of them
+/// are concerned: each of the conditions has an index. What may still leave and what is counted moves by its lane; the
+/// rest is history, and moves with its message.
 macro_rules! move_effects {
     ($which:literal) => {
         concat!(
@@ -99,7 +100,7 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
          SELECT 'message/' || $2, phone_number_id, contact_id, conversation_id, paused_until, pause_reason, resumed_at
          FROM lanes WHERE id = 'message/' || $1
          ON CONFLICT (id) DO NOTHING",
-        "UPDATE effects SET lane = 'message/' || $2 WHERE message_id = $2 AND lane = 'message/' || $1",
+        "UPDATE effects SET lane = 'message/' || $2 WHERE message_id IN ($1, $2) AND lane = 'message/' || $1",
         "DELETE FROM lanes WHERE id = 'message/' || $1 AND $2 <> $1",
         "UPDATE effects SET sent_message_id = $2 WHERE sent_message_id = $1",
     ] {

@@ -22,6 +22,9 @@ use crate::{
     project::{self, Lock, ProjectError, Sourced, shadow},
 };
 
+/// How many webhooks are taken at once that came in meanwhile, however large they are.
+const CATCH_UP_ROWS: usize = 50;
+
 /// A transaction of ours is idle while another connection is asked.
 const IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
@@ -96,7 +99,7 @@ impl Rebuild {
             if places.is_empty() {
                 break;
             }
-            for places in places.chunks(PAGE_ROWS) {
+            for places in places.chunks(CATCH_UP_ROWS) {
                 let page = selection::at(&mut tx, places).await?;
                 verdicts.extend(take(&mut tx, &page).await?);
             }
@@ -119,7 +122,7 @@ impl Rebuild {
         let mut before = usize::MAX;
         loop {
             let places = unseen(&mut self.connection).await?;
-            for places in places.chunks(PAGE_ROWS) {
+            for places in places.chunks(CATCH_UP_ROWS) {
                 let page = selection::at(&mut self.connection, places).await?;
                 self.take(&page).await?;
             }
