@@ -49,6 +49,8 @@ fn median(samples: &[f64]) -> f64 {
 pub struct Run {
     /// The scenario.
     pub scenario: String,
+    /// The machine.
+    pub machine: String,
     /// When it began, as RFC 3339 writes it.
     pub at: String,
     /// The machine's load averages at that time: what else it was doing.
@@ -60,8 +62,6 @@ pub struct Run {
 /// All figures of one or more runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
-    /// What it was measured on.
-    pub machine: String,
     /// The scenarios, in the order in which they were first measured.
     pub runs: Vec<Run>,
     /// What came out.
@@ -142,6 +142,7 @@ mod tests {
     fn a_scenario_that_is_measured_again_begins_anew() {
         let run = |at: &str| Run {
             scenario: "door".to_owned(),
+            machine: String::new(),
             at: at.to_owned(),
             load_before: String::new(),
             seconds: 0.0,

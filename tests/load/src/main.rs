@@ -140,13 +140,14 @@ async fn bench(options: Options) -> Result<()> {
         long: options.long,
         streams: Cell::new(0),
     };
-    bench.figures.machine = report::machine();
-    println!("{}; load average {}", bench.figures.machine, usage::load_average());
+    let machine = report::machine();
+    println!("{machine}; load average {}", usage::load_average());
     let mut outcome = Ok(());
     for scenario in scenarios {
         let (at, load_before) = (OffsetDateTime::now_utc().format(&Rfc3339)?, usage::load_average());
         let start = Instant::now();
-        let run = Run { scenario: scenario.to_owned(), at, load_before, seconds: 0.0 };
+        let (scenario_name, machine) = (scenario.to_owned(), machine.clone());
+        let run = Run { scenario: scenario_name, machine, at, load_before, seconds: 0.0 };
         bench.figures.begin(run.clone());
         outcome = bench.measure(scenario).await.with_context(|| scenario.to_owned());
         if outcome.is_err() {

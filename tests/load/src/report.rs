@@ -77,14 +77,15 @@ pub fn write(figures: &Figures, checkout: &Path) -> Result<()> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
     let (before, rest) = text.split_once(BEGIN).context("docs/PERFORMANCE.md has no place for results")?;
     let (_, after) = rest.split_once(END).context("docs/PERFORMANCE.md has no end of the results")?;
-    let mut results = format!("Measured on {}.\n", figures.machine);
+    let mut results = String::new();
     for run in &figures.runs {
         let heading = format!(
-            "\n### {}\n\n{}, in {:.0} s; load average before it: {}.\n",
-            run.scenario, run.at, run.seconds, run.load_before
+            "### {}\n\n{}, in {:.0} s, on {}; load average before it: {}.\n",
+            run.scenario, run.at, run.seconds, run.machine, run.load_before
         );
         results.push_str(&heading);
         results.push_str(&table(figures, &run.scenario));
+        results.push('\n');
     }
     std::fs::write(&path, format!("{before}{BEGIN}\n\n{results}\n{END}{after}"))?;
     Ok(())
