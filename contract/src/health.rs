@@ -10,7 +10,7 @@ use std::{
 
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
 
-use crate::telemetry::Figures;
+use crate::telemetry::Rendered;
 
 /// How long [`check`] waits for each step of the answer.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -89,7 +89,7 @@ pub fn routes(health: Health) -> impl Fn(&mut web::ServiceConfig) + Clone {
 ///
 /// # Errors
 /// When the server can't be set up on `listener`.
-pub fn serve(listener: TcpListener, health: Health, figures: Figures) -> io::Result<Server> {
+pub fn serve(listener: TcpListener, health: Health, figures: Rendered) -> io::Result<Server> {
     let app = move || {
         App::new()
             .configure(routes(health.clone()))
@@ -119,7 +119,7 @@ fn shown(state: State) -> String {
     }
 }
 
-async fn metrics(figures: web::Data<Figures>) -> HttpResponse {
+async fn metrics(figures: web::Data<Rendered>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(figures.render())
 }
 

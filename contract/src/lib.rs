@@ -23,3 +23,6 @@ pub mod signature;
 pub mod telemetry;
 pub mod topology;
 mod transport;
+
+/// The path at which ingest takes webhooks. Source: the customer's guide.
+pub const WEBHOOK_PATH: &str = "/api/whatsapp/webhook";

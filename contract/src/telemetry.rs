@@ -92,14 +92,14 @@ fn filter(given: Option<String>) -> String {
     if filter.contains(LAPIN) { filter } else { format!("{filter},{LAPIN}=error") }
 }
 
-/// A figure renders as text in Prometheus' format.
-pub type Figures = PrometheusHandle;
+/// Renders all figures as text in Prometheus' format.
+pub type Rendered = PrometheusHandle;
 
 /// Starts collecting figures. Must run inside a Tokio runtime.
 ///
 /// # Errors
 /// When a recorder is installed already.
-pub fn start_figures() -> Result<Figures, metrics_exporter_prometheus::BuildError> {
+pub fn start_figures() -> Result<Rendered, metrics_exporter_prometheus::BuildError> {
     let figures = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .install_recorder()?;

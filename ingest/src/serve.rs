@@ -70,8 +70,7 @@ async fn serve(settings: IngestSettings, log: LogThread) -> anyhow::Result<()> {
     spool.0.watch(settings.spool.alarm_age, health.clone(), alarms);
     let (publisher, owner) = publish::start(settings.broker, health.clone(), figures.clone(), stop.clone());
     let (keeper, draining) = keep::start(publisher, spool, figures.clone());
-    let token = settings.verify_token.as_ref();
-    let door = Door::new(settings.keys, token, settings.limits, keeper, figures, signatures);
+    let door = Door::new(settings.keys, settings.verify_token, settings.limits, keeper, figures, signatures);
     let requests = settings.shutdown_deadline.saturating_sub(PUBLISHER_SHARE);
     let door = server(listener, web::Data::new(door), health, stop.clone(), requests)?;
 

@@ -50,7 +50,7 @@ pub struct IngestSettings {
     /// How much a request may bring and take.
     pub limits: Limits,
     /// Where webhooks wait for the broker.
-    pub spool: spool::Limits,
+    pub spool: spool::Settings,
     /// Who is told of alarms (`BUZON_ALERT_URL`).
     pub receiver: Option<Receiver>,
     /// How often what lasts is told again (`BUZON_ALERT_REPEAT_MINUTES`); none: never.
@@ -114,7 +114,7 @@ impl Limits {
     }
 }
 
-fn spool(settings: &Settings, limits: &Limits) -> Result<spool::Limits, SettingsError> {
+fn spool(settings: &Settings, limits: &Limits) -> Result<spool::Settings, SettingsError> {
     let directory = settings.text("BUZON_SPOOL_DIR").unwrap_or_else(|| SPOOL_DIRECTORY.to_owned());
     let max_bytes = settings.parsed("BUZON_SPOOL_MAX_BYTES", SPOOL_MAX_BYTES, "a number of bytes")?;
     if max_bytes < limits.body_bytes as u64 {
@@ -122,7 +122,11 @@ fn spool(settings: &Settings, limits: &Limits) -> Result<spool::Limits, Settings
         return Err(SettingsError::new("BUZON_SPOOL_MAX_BYTES", "is less than BUZON_MAX_BODY_BYTES", remedy));
     }
     let age = settings.parsed("BUZON_SPOOL_ALARM_SECONDS", SPOOL_ALARM_SECONDS, "a number of seconds")?;
-    Ok(spool::Limits { directory: PathBuf::from(directory), max_bytes, alarm_age: Duration::from_secs(age) })
+    Ok(spool::Settings {
+        directory: PathBuf::from(directory),
+        max_bytes,
+        alarm_age: Duration::from_secs(age),
+    })
 }
 
 /// Where webhooks come in: all that `healthcheck` has to know.

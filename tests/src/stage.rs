@@ -24,8 +24,7 @@ pub const AMQP_URL: &str = "BUZON_TEST_AMQP_URL";
 /// The webhook secret on every stage.
 pub const SECRET: &str = "a-secret-of-the-tests";
 
-/// The path of the door.
-pub const WEBHOOK_PATH: &str = "/api/whatsapp/webhook";
+pub use contract::WEBHOOK_PATH;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 

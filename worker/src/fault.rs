@@ -17,7 +17,8 @@ pub enum Fault {
 impl From<sqlx::Error> for Fault {
     /// Only the SQLSTATE classes 22 (data exception), 23 (integrity constraint) and 54
     /// (program limit: an id too long for its index, 54000) are the data's fault; each fails
-    /// alike however often it is tried. Source: PostgreSQL, "Appendix A. Error Codes".
+    /// alike however often it is tried, but for a partition that is missing (23514): the next
+    /// try makes it. Source: PostgreSQL, "Appendix A. Error Codes".
     fn from(error: sqlx::Error) -> Self {
         match &error {
             // The text alone: Postgres' detail can hold the row, and so somebody's words.

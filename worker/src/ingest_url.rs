@@ -3,15 +3,12 @@
 use std::net::SocketAddr;
 
 use contract::{
-    health,
+    WEBHOOK_PATH, health,
     settings::{Settings, SettingsError},
 };
 use reqwest::Url;
 
 use crate::settings::http_address;
-
-/// The path of the door, below the address.
-pub const WEBHOOK_PATH: &str = "/api/whatsapp/webhook";
 
 /// An address of ingest, without the door's path.
 #[derive(Clone, Debug, PartialEq, Eq)]

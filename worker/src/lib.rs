@@ -1,7 +1,7 @@
 //! The worker: the memory and the hands.
 //!
-//! In the order in which data walks through it: [`consume`] takes deliveries, [`store`]
-//! runs the one transaction that archives ([`archive`]), decodes ([`decode`]), projects
+//! In the order in which data walks through it: [`consume`] takes deliveries, [`decode`] makes
+//! events of them, [`store`] runs the one transaction that archives ([`archive`]), projects
 //! ([`project`]) and owes ([`effects`]); beside it the dispatcher of [`effects`] calls
 //! [`kapso`], [`gaps`] asks it for what never reached us, [`webhooks`] looks after how it is
 //! told of us, and [`alarms`] call a person.

@@ -20,7 +20,7 @@ use crate::{
     alarms,
     archive::slow_lane,
     consume::{self, Consumer},
-    effects::{dispatcher, settle},
+    effects::{dispatcher, settle, sweep},
     gaps::detector,
     kapso::Client,
     outage::{self, Outages},
@@ -72,20 +72,23 @@ pub async fn run(settings: RunSettings) -> anyhow::Result<()> {
     }
 
     let mut tasks = JoinSet::<Result<(), BrokerError>>::new();
+    let broker = settings.broker.clone();
     let consumer = Consumer { broker: settings.broker, store: store.clone(), settings: settings.consume };
     tasks.spawn(consumer.run(outages.clone(), health, stop.clone()));
     tasks.spawn(statistics::keep(pool.clone(), stop.clone()).map(Ok));
     tasks.spawn(slow_lane::run(store.clone(), outages.clone(), stop.clone()).map(Ok));
     tasks.spawn(rules_file::reread(settings.rules, store.clone(), hang_up, stop.clone()).map(Ok));
-    tasks.spawn(detector::run(settings.gaps, store.clone(), stop.clone()).map(Ok));
+    tasks.spawn(detector::run(settings.gaps, broker, store.clone(), stop.clone()).map(Ok));
     tasks.spawn(alarms::run(settings.alarms, pool.clone(), stop.clone()).map(Ok));
     let (settle, calls) = (settings.settle, settings.api.calls_a_minute);
     tasks.spawn(settle::run(store.clone(), client.clone(), settle, calls, stop.clone()).map(Ok));
-    if let Some(client) = client {
-        tasks.spawn(
-            dispatcher::run(store, client, settings.api.calls_a_minute, outages, stop.clone()).map(Ok),
-        );
-    }
+    match client {
+        Some(client) => {
+            let calls = settings.api.calls_a_minute;
+            tasks.spawn(dispatcher::run(store, client, calls, outages, stop.clone()).map(Ok))
+        }
+        None => tasks.spawn(sweep::run(pool, outages, stop.clone()).map(Ok)),
+    };
     let failed = tokio::select! {
         biased;
         () = stop.cancelled() => None,
@@ -113,7 +116,8 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // One round trip less; a connection that died shows itself soon enough.
         .test_before_acquire(false)
-        // One that was given back half-way, and whose server never answers, must not keep its place.
+        // One that was given back half-way, and whose server never answers, must not keep its place: sqlx asks as well,
+        // but after this, and without a limit.
         .after_release(|connection, _| {
             Box::pin(async move {
                 timeout(GIVEN_BACK_WITHIN, connection.ping())

@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use crate::outage::Met;
+use crate::outage::{Met, in_time};
 
 /// The migrations, embedded.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
@@ -37,7 +37,7 @@ pub enum NotReady {
 /// Waits until the database answers and has the schema. A newer schema will do:
 /// migrations take nothing away that is used (see `migrations/README.md`).
 pub async fn ready(pool: &PgPool, met: &mut Met) {
-    while let Err(why) = look(pool).await {
+    while let Err(why) = in_time(look(pool)).await {
         let brief = why.to_string();
         let _ = met.failed_because(&why, brief);
         sleep(LOOK_EVERY).await;

@@ -43,7 +43,7 @@ pub struct RunSettings {
     pub broker: Broker,
     /// How it is consumed.
     pub consume: consume::Settings,
-    /// How Kapso's API is called; none where there is no token.
+    /// How Kapso's API is called; without a token nothing is sent.
     pub api: Api,
     /// What is owed to whom, and whether it is performed.
     pub policy: Policy,
@@ -174,16 +174,6 @@ pub(crate) fn token(settings: &Settings) -> Result<Option<Secret>, SettingsError
         )),
         _ => Ok(token),
     }
-}
-
-/// Reads the secrets of webhooks that ingest takes: `KAPSO_WEBHOOK_SECRET`, then those of
-/// `KAPSO_WEBHOOK_SECRETS`.
-pub(crate) fn webhook_secrets(settings: &Settings) -> Result<Vec<Secret>, SettingsError> {
-    let mut secrets: Vec<_> = settings.secret("KAPSO_WEBHOOK_SECRET")?.into_iter().collect();
-    if let Some(more) = settings.secret("KAPSO_WEBHOOK_SECRETS")? {
-        secrets.extend(more.expose().split_whitespace().map(Secret::new));
-    }
-    Ok(secrets)
 }
 
 /// Reads `DATABASE_URL`. Its text is never shown: it can hold a password.

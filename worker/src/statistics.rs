@@ -11,6 +11,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::outage::in_time;
+
 /// How often it is looked. Postgres' own count of what was written is a second late.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -40,7 +42,7 @@ pub async fn keep(pool: PgPool, stop: CancellationToken) {
     let looking = async {
         loop {
             sleep(LOOK_EVERY).await;
-            if let Err(error) = count_grown(&pool).await {
+            if let Err(error) = in_time(count_grown(&pool)).await {
                 // Whoever stores will tell of an outage, and without this it is only slower.
                 tracing::debug!(error = %error, "tables that grew are not counted");
             }

@@ -126,7 +126,7 @@ impl Store {
             .collect();
         in_order(&mut entries);
         let mut tx = self.pool.begin().await?;
-        let new = archive::insert(&mut tx, &entries).await?;
+        let new = self.archive(&mut tx, &entries).await?;
         Ok(Begun { tx, new })
     }
 
@@ -150,7 +150,7 @@ impl Store {
         self.partitions.ensure(&self.pool, entries.iter().map(|entry| entry.webhook.received_at)).await?;
         in_order(&mut entries);
         let mut connection = self.pool.acquire().await?;
-        let new = archive::insert(&mut connection, &entries).await?;
+        let new = self.archive(&mut connection, &entries).await?;
         figures::webhooks_stored(disposition.name(), new.len());
         self.wake.pending.notify_one();
         Ok(())
@@ -164,11 +164,15 @@ impl Store {
         let disposition = Disposition::Dead;
         self.partitions.ensure(&self.pool, std::iter::once(webhook.received_at)).await?;
         let mut tx = self.pool.begin().await?;
-        let new = archive::insert(&mut tx, &[Entry { webhook, dialect: None, disposition }]).await?;
+        let new = self.archive(&mut tx, &[Entry { webhook, dialect: None, disposition }]).await?;
+        if new.is_empty() {
+            // It came before: a letter that somebody has resolved stays so.
+            return Ok(());
+        }
         let letter = Undecodable { item: None, reason };
         dead_letters::insert(&mut tx, &[(webhook.id, &letter)]).await?;
         tx.commit().await?;
-        figures::webhooks_stored(disposition.name(), new.len());
+        figures::webhooks_stored(disposition.name(), 1);
         figures::dead_letters_made(1);
         Ok(())
     }
@@ -190,12 +194,21 @@ impl Store {
             }
             project::lock(&mut tx, lock).await?;
             batch.note(&mut tx).await?;
-            match self.project(Begun { tx, new: HashSet::from([webhook.id]) }, &batch, lock).await {
+            match self.project(tx, &HashSet::from([webhook.id]), &batch, lock).await {
                 Ok(()) => return Ok(()),
                 Err(ProjectError::NeedsExclusive) => lock = Lock::Exclusive,
                 Err(ProjectError::Database(error)) => return Err(error.into()),
             }
         }
+    }
+
+    /// Archives. Where that is refused, the next try looks for its partitions anew.
+    async fn archive(
+        &self,
+        tx: &mut PgConnection,
+        entries: &[Entry<'_>],
+    ) -> sqlx::Result<HashSet<WebhookId>> {
+        archive::insert(tx, entries).await.inspect_err(|_| self.partitions.forget())
     }
 
     /// Goes on with what has been archived. False: it was undone, because it has to run alone.
@@ -204,16 +217,15 @@ impl Store {
     /// projection needs.
     async fn go_on<W: Borrow<Envelope>>(
         &self,
-        mut begun: Begun,
+        Begun { mut tx, new }: Begun,
         batch: &Batch<W>,
         lock: Lock,
     ) -> Result<bool, Fault> {
-        project::lock(&mut begun.tx, lock).await?;
-        let new = batch.decoded().filter(|(webhook, _)| begun.new.contains(&webhook.id));
-        let stored: Vec<Disposition> = new.map(|(_, decoded)| disposition(decoded)).collect();
-        match self.project(begun, batch, lock).await {
+        project::lock(&mut tx, lock).await?;
+        match self.project(tx, &new, batch, lock).await {
             Ok(()) => {
-                stored.into_iter().for_each(|disposition| figures::webhooks_stored(disposition.name(), 1));
+                let stored = batch.decoded().filter(|(webhook, _)| new.contains(&webhook.id));
+                stored.for_each(|(_, decoded)| figures::webhooks_stored(disposition(decoded).name(), 1));
                 Ok(true)
             }
             Err(ProjectError::NeedsExclusive) => Ok(false),
@@ -236,11 +248,12 @@ impl Store {
     /// Projects what is new of a batch, owes its effects, and commits.
     async fn project<W: Borrow<Envelope>>(
         &self,
-        Begun { mut tx, new }: Begun,
+        mut tx: Transaction<'static, Postgres>,
+        new: &HashSet<WebhookId>,
         batch: &Batch<W>,
         lock: Lock,
     ) -> Result<(), ProjectError> {
-        let received = match project::project(&mut tx, &batch.events_of(&new), lock).await {
+        let received = match project::project(&mut tx, &batch.events_of(new), lock).await {
             Ok(received) => received,
             Err(error) => {
                 // Whoever begins anew waits for what this one holds.
@@ -249,10 +262,10 @@ impl Store {
             }
         };
         received.iter().for_each(|message| self.tell(message));
-        dead_letters::insert(&mut tx, &batch.dead_letters_of(&new)).await?;
+        dead_letters::insert(&mut tx, &batch.dead_letters_of(new)).await?;
         let owed = outbox::owe(&mut tx, &self.policy(), &received, OffsetDateTime::now_utc()).await?;
         tx.commit().await?;
-        batch.count(&new);
+        batch.count(new);
         if owed > 0 {
             self.wake.outbox.notify_one();
         }

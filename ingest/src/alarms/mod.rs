@@ -22,6 +22,10 @@ pub(crate) use signatures::Signatures;
 /// How often is looked whether something is due, unless something becomes so.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// What is raised again within this time after it was over is told at its end: anybody can have webhooks refused between
+/// two real ones, as often as they like.
+const CALM: time::Duration = time::Duration::minutes(10);
+
 /// The name of an alarm of ingest's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Alarm {
@@ -67,6 +71,21 @@ struct Standing {
     nag: Nag,
 }
 
+impl Standing {
+    /// Of an alarm that is raised now, after it was raised `before`.
+    fn raised(now: OffsetDateTime, before: Option<Self>) -> Self {
+        let new = |telling, nag| Self { since: now, until: None, text: String::new(), telling, nag };
+        match before.and_then(|it| Some((it.until? + CALM, it))) {
+            Some((calm_at, it)) if calm_at > now => {
+                // Who has not been told yet that it was over still takes it for raised.
+                let told = it.telling.told && it.telling.due.is_some();
+                new(Telling { due: Some(calm_at), told, failures: 0 }, it.nag)
+            }
+            _ => new(Telling::raised(now), Nag::default()),
+        }
+    }
+}
+
 impl Alarms {
     /// None is raised.
     #[must_use]
@@ -81,11 +100,8 @@ impl Alarms {
         let mut standing = self.standing();
         let is_new = standing.get(&alarm).is_none_or(|it| it.until.is_some());
         if is_new {
-            let telling = Telling::raised(now);
-            standing.insert(
-                alarm,
-                Standing { since: now, until: None, text: String::new(), telling, nag: Nag::default() },
-            );
+            let raised = Standing::raised(now, standing.remove(&alarm));
+            standing.insert(alarm, raised);
             alarm::figure(alarm.name(), true);
             self.0.changed.notify_one();
         }
@@ -185,6 +201,39 @@ mod tests {
         alarms.resolve(Alarm::SpoolOld);
         assert_eq!(told(&alarms), Some((Alarm::SpoolOld, true, "b".to_owned())));
         assert_eq!(told(&alarms), None);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_told_once_in_a_while() {
+        let alarms = Alarms::new();
+        let told = || {
+            let mut told = 0;
+            while let Some((alarm, since, until, _)) = alarms.due() {
+                alarms.told(alarm, (since, until), |telling, now| telling.succeeded(now, None));
+                told += 1;
+            }
+            told
+        };
+        alarms.raise(Alarm::SignaturesFailing, "a");
+        alarms.resolve(Alarm::SignaturesFailing);
+        assert_eq!(told(), 0, "nobody has heard of it");
+        let mut all = 0;
+        for _ in 0..100 {
+            alarms.raise(Alarm::SignaturesFailing, "a");
+            all += told();
+            alarms.resolve(Alarm::SignaturesFailing);
+            all += told();
+        }
+        assert_eq!(all, 0);
+        // One that lasts is told when the time has come, and who heard of it hears of its end.
+        let long_ago = OffsetDateTime::now_utc() - CALM;
+        alarms.standing().entry(Alarm::SignaturesFailing).and_modify(|it| it.until = Some(long_ago));
+        alarms.raise(Alarm::SignaturesFailing, "a");
+        assert_eq!(told(), 1);
+        alarms.resolve(Alarm::SignaturesFailing);
+        alarms.raise(Alarm::SignaturesFailing, "a");
+        alarms.resolve(Alarm::SignaturesFailing);
+        assert_eq!(told(), 1);
     }
 
     #[test]

@@ -38,9 +38,8 @@ impl Signatures {
     /// A webhook was authentic.
     pub(crate) fn valid(&self) {
         // Nearly always nothing was refused before: nothing is written then.
-        if self.0.in_a_row.load(Ordering::Relaxed) > 0 {
-            self.0.in_a_row.store(0, Ordering::Relaxed);
-            self.0.alarms.resolve(Alarm::SignaturesFailing);
+        if self.count() > 0 {
+            self.start_anew();
         }
     }
 
@@ -74,9 +73,14 @@ impl Signatures {
 
     /// Forgets so many, unless more have come.
     fn forget_all_of(&self, before: u32) {
-        if self.count() == before {
-            self.valid();
+        if before > 0 && self.count() == before {
+            self.start_anew();
         }
+    }
+
+    fn start_anew(&self) {
+        self.0.in_a_row.store(0, Ordering::Relaxed);
+        self.0.alarms.resolve(Alarm::SignaturesFailing);
     }
 
     fn count(&self) -> u32 {

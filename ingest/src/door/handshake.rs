@@ -8,36 +8,9 @@ use actix_web::{
     http::{StatusCode, header::ContentType},
     web,
 };
-use bytes::Bytes;
-use contract::{
-    settings::Secret,
-    signature::{self, Keys, Presented, SignatureHeader},
-};
 use serde::Deserialize;
 
 use super::{Door, refusal::problem};
-
-/// What is signed to compare two tokens; it only has to be the same for both.
-const COMPARED: &[u8] = b"hub.verify_token";
-
-/// The token that the handshake must present.
-///
-/// It is compared as a key: a text signed with what was presented must verify with ours.
-/// That takes the same time wherever the two differ, and however long they are.
-pub(super) struct VerifyToken(Keys);
-
-impl VerifyToken {
-    pub(super) fn new(token: &Secret) -> Self {
-        Self(Keys::new(std::slice::from_ref(token), None))
-    }
-
-    fn is(&self, presented: &str) -> bool {
-        let code = signature::sign(&Secret::new(presented), COMPARED);
-        let mut signatures = Presented::default();
-        signatures.add(SignatureHeader::Kapso, code.as_bytes()).is_ok()
-            && self.0.verify(&signatures, Bytes::from_static(COMPARED)).is_ok()
-    }
-}
 
 #[derive(Deserialize)]
 struct Handshake {

@@ -14,6 +14,7 @@ mod unread;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use contract::{
+    WEBHOOK_PATH,
     envelope::{Envelope, Hints},
     kind::Kind,
     settings::Secret,
@@ -24,7 +25,6 @@ use tokio::time::Instant;
 
 use self::{
     budget::Budget,
-    handshake::VerifyToken,
     peek::Peek,
     record::{Record, Signature},
     refusal::Refusal,
@@ -37,9 +37,6 @@ use crate::{
     settings::Limits,
 };
 
-/// Where Kapso sends webhooks to.
-pub const PATH: &str = "/api/whatsapp/webhook";
-
 /// The header that names the event of a webhook whose body does not.
 const EVENT_HEADER: &str = "x-webhook-event";
 
@@ -49,7 +46,7 @@ const KAPSO_HEADER: &str = "x-idempotency-key";
 /// All that a request needs.
 pub struct Door {
     keys: Keys,
-    verify_token: Option<VerifyToken>,
+    verify_token: Option<Secret>,
     limits: Limits,
     budget: Budget,
     keeper: Keeper,
@@ -63,21 +60,21 @@ impl Door {
     #[must_use]
     pub(crate) fn new(
         keys: Keys,
-        verify_token: Option<&Secret>,
+        verify_token: Option<Secret>,
         limits: Limits,
         keeper: Keeper,
         figures: Figures,
         signatures: Signatures,
     ) -> Self {
         let budget = Budget::new(limits.inflight_bytes, figures.body_bytes());
-        let (verify_token, suspicion) = (verify_token.map(VerifyToken::new), Suspicion::default());
+        let suspicion = Suspicion::default();
         Self { keys, verify_token, limits, budget, keeper, figures, signatures, suspicion }
     }
 }
 
 /// The door's routes, for an actix application that has a [`Door`] among its data.
 pub fn routes(app: &mut web::ServiceConfig) {
-    let webhook = web::resource(PATH)
+    let webhook = web::resource(WEBHOOK_PATH)
         .route(web::post().to(receive))
         .route(web::get().to(handshake::answer))
         .default_service(web::to(refusal::method_not_allowed));

@@ -27,7 +27,7 @@ fn door(secrets: &[&str], outcome: Result<(), Unconfirmed>) -> Data<Door> {
     let signatures = Signatures::new(Alarms::new());
     Data::new(Door::new(
         Keys::new(&secrets, None),
-        Some(&token),
+        Some(token),
         LIMITS,
         keeper,
         Figures::register(),
@@ -54,7 +54,7 @@ async fn status(door: &Data<Door>, request: TestRequest) -> u16 {
 }
 
 fn post(body: &str) -> TestRequest {
-    TestRequest::post().uri(PATH).set_payload(body.to_owned())
+    TestRequest::post().uri(WEBHOOK_PATH).set_payload(body.to_owned())
 }
 
 fn declaring(length: usize, request: TestRequest) -> TestRequest {
@@ -165,7 +165,7 @@ async fn the_event_header_names_what_the_body_does_not() {
 #[actix_web::test]
 async fn the_handshake_gets_its_challenge_back() {
     let door = door(&[SECRET], Ok(()));
-    let get = |query: &str| TestRequest::get().uri(&format!("{PATH}?{query}"));
+    let get = |query: &str| TestRequest::get().uri(&format!("{WEBHOOK_PATH}?{query}"));
     let good = "hub.mode=subscribe&hub.verify_token=token&hub.challenge=11%2B58";
     let (status, media_type, body) = told(&door, get(good)).await;
     assert_eq!((status, media_type.as_str(), body.as_str()), (200, "text/plain; charset=utf-8", "11+58"));
@@ -186,7 +186,7 @@ async fn the_handshake_gets_its_challenge_back() {
 async fn other_methods_and_paths_are_problem_details_too() {
     let door = door(&[SECRET], Ok(()));
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
-        let request = TestRequest::default().method(method).uri(PATH);
+        let request = TestRequest::default().method(method).uri(WEBHOOK_PATH);
         let response = call(&door, request).await;
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers().get("Allow").unwrap(), "GET, POST");

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::spool::tests::{limits, scratch, webhook};
+use crate::spool::tests::{scratch, settings, webhook};
 
 async fn keep(keeper: &Keeper) -> Result<Kept, NotKept> {
     keeper.keep(&webhook(b"{}"), Instant::now()).await
@@ -57,7 +57,7 @@ async fn neither_a_silent_broker_nor_a_silent_disk_is_waited_for() {
 async fn the_drainer_empties_the_spool_and_opens_the_way() {
     let scratch = scratch();
     let figures = Figures::register();
-    let (spool, source) = Spool::open(&limits(&scratch), figures.clone()).unwrap();
+    let (spool, source) = Spool::open(&settings(&scratch), figures.clone()).unwrap();
     for n in 0..100 {
         let deadline = Instant::now() + Duration::from_secs(10);
         spool.store(&webhook(format!("{n}").as_bytes()), deadline).await.unwrap();
@@ -88,7 +88,7 @@ async fn the_drainer_empties_the_spool_and_opens_the_way() {
 async fn a_webhook_that_always_fails_holds_up_no_other() {
     let scratch = scratch();
     let figures = Figures::register();
-    let (spool, source) = Spool::open(&limits(&scratch), figures.clone()).unwrap();
+    let (spool, source) = Spool::open(&settings(&scratch), figures.clone()).unwrap();
     for body in ["first", "POISON", "second", "third"] {
         let deadline = Instant::now() + Duration::from_secs(10);
         spool.store(&webhook(body.as_bytes()), deadline).await.unwrap();

@@ -147,8 +147,8 @@ impl Owner {
 }
 
 /// Starts the owner, which connects for ever, and gives a handle to it. When the first broker
-/// that answers has our queues with other arguments, waiting does not help: it cancels
-/// `everything` and ends with that error. Found at a later reconnect, it is told and waited out.
+/// that answers has our queues with other arguments, at a start, waiting does not help: it cancels
+/// `everything` and ends with that error. Found later, it is told and waited out.
 ///
 /// Must run inside the main Tokio runtime, never inside an actix worker: lapin's tasks live
 /// where it is connected from.

@@ -22,13 +22,17 @@ use crate::figures::Figures;
 /// How long the goodbye to the broker may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Until then a start is one: what is found to be configured otherwise stops it. Later the spool is in use, and goes on
+/// taking what comes.
+const START: Duration = Duration::from_secs(10);
+
 /// A link that lived shorter than this counts as one more failed attempt.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// Runs until `stop` is cancelled or no publisher is left.
 ///
 /// # Errors
-/// [`BrokerError::Topology`], if the first broker that answers says so.
+/// [`BrokerError::Topology`], if the first broker that answers says so, within [`START`].
 pub(super) async fn own(
     broker: Broker,
     mut jobs: mpsc::Receiver<Job>,
@@ -36,16 +40,16 @@ pub(super) async fn own(
     figures: Figures,
     stop: CancellationToken,
 ) -> Result<(), BrokerError> {
-    let mut was_connected = false;
+    let mut starting_until = Some(Instant::now() + START);
     let mut attempts = Attempts::new();
     loop {
         let link = tokio::select! {
-            link = attempts.connect(&broker, &health, was_connected) => link?,
+            link = attempts.connect(&broker, &health, starting_until) => link?,
             () = refuse_all(&mut jobs) => return Ok(()),
             () = stop.cancelled() => return Ok(()),
         };
         let Some(mut link) = link else { return Ok(()) };
-        was_connected = true;
+        starting_until = None;
         let since = Instant::now();
         tracing::info!("connected to RabbitMQ");
         health.fine(HEALTH_PART);
@@ -92,13 +96,12 @@ impl Attempts {
         Self { pauses: Box::new(retry_pauses()), wait_first: false, nag: Nag::default() }
     }
 
-    /// Tries until it succeeds. Another topology than ours is an outage only where
-    /// ours `was_there` before.
+    /// Tries until it succeeds. Another topology than ours is an outage, but while the program is starting.
     async fn connect(
         &mut self,
         broker: &Broker,
         health: &Health,
-        was_there: bool,
+        starting_until: Option<Instant>,
     ) -> Result<Option<Link>, BrokerError> {
         loop {
             if self.wait_first {
@@ -109,7 +112,11 @@ impl Attempts {
             self.wait_first = true;
             match Link::open(broker).await {
                 Ok(link) => return Ok(Some(link)),
-                Err(error @ BrokerError::Topology(_)) if !was_there => return Err(error),
+                Err(error @ BrokerError::Topology(_))
+                    if starting_until.is_some_and(|until| Instant::now() < until) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => report(&error, health, &mut self.nag),
             }
         }

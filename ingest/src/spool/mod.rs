@@ -47,7 +47,7 @@ const WAITING: usize = 1024;
 
 /// Where the spool is and how much it may hold.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct Settings {
     /// Its directory (`BUZON_SPOOL_DIR`).
     pub directory: PathBuf,
     /// The most bytes on disk (`BUZON_SPOOL_MAX_BYTES`).
@@ -99,12 +99,12 @@ impl Spool {
     ///
     /// # Errors
     /// When the directory can't be used, or is another's.
-    pub(crate) fn open(limits: &Limits, figures: Figures) -> Result<(Self, Source), OpenError> {
-        let path = &limits.directory;
+    pub(crate) fn open(settings: &Settings, figures: Figures) -> Result<(Self, Source), OpenError> {
+        let path = &settings.directory;
         let directory = Arc::new(Directory::open(path)?);
         let unusable = |error| OpenError::Unusable(path.clone(), error);
         let contents = directory.contents().map_err(unusable)?;
-        let stock = Arc::new(take_stock(&directory, contents, limits.max_bytes));
+        let stock = Arc::new(take_stock(&directory, contents, settings.max_bytes));
         let (jobs, queue) = mpsc::channel(WAITING);
         let writer = Writer::new(Arc::clone(&directory), Arc::clone(&stock));
         let thread = std::thread::Builder::new().name("spool".to_owned());

@@ -151,6 +151,8 @@ impl Source {
                     // What was set aside still takes its room.
                     Ok(()) if damaged => {}
                     Ok(()) => stock.freed(bytes),
+                    // Somebody has removed it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => stock.freed(bytes),
                     Err(error) => tracing::error!(%error, file = %name, "a drained segment can't be removed"),
                 }
             });

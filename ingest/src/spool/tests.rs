@@ -56,14 +56,14 @@ impl Drop for Scratch {
 }
 
 /// A spool there that holds up to a megabyte.
-pub(crate) fn limits(directory: &Path) -> Limits {
-    Limits { directory: directory.to_owned(), max_bytes: 1024 * 1024, alarm_age: Duration::from_secs(60) }
+pub(crate) fn settings(directory: &Path) -> Settings {
+    Settings { directory: directory.to_owned(), max_bytes: 1024 * 1024, alarm_age: Duration::from_secs(60) }
 }
 
 fn open(directory: &Path) -> (Spool, Source) {
     // The thread of an earlier one ends, and gives the directory up, a moment after its handle.
     for _ in 0..500 {
-        match Spool::open(&limits(directory), Figures::register()) {
+        match Spool::open(&settings(directory), Figures::register()) {
             Err(OpenError::Owned(_)) => std::thread::sleep(Duration::from_millis(10)),
             other => return other.unwrap(),
         }
@@ -113,12 +113,27 @@ async fn what_was_stored_is_found_again_in_order() {
     assert_eq!(spool.stock.level().webhooks, 0);
 }
 
+/// Somebody has removed it: what it took is free again.
+#[tokio::test]
+async fn a_segment_that_is_gone_takes_no_room() {
+    let scratch = scratch();
+    let (spool, source) = open(&scratch);
+    store(&spool, b"one").await.unwrap();
+    drop((spool, source));
+    let (spool, mut source) = open(&scratch);
+    assert!(spool.stock.level().bytes > 0);
+    scratch.segments().iter().for_each(|segment| fs::remove_file(segment).unwrap());
+    assert!(rest(&mut source).await.is_empty());
+    until("its bytes to go", || spool.stock.level().bytes == 0).await;
+    assert_eq!(spool.stock.level().webhooks, 0);
+}
+
 /// Many at once, over several segments, while they are drained.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_lost_between_writer_and_drainer() {
     let scratch = scratch();
-    let limits = Limits { max_bytes: 1 << 30, ..limits(&scratch) };
-    let (spool, mut source) = Spool::open(&limits, Figures::register()).unwrap();
+    let settings = Settings { max_bytes: 1 << 30, ..settings(&scratch) };
+    let (spool, mut source) = Spool::open(&settings, Figures::register()).unwrap();
     let mut storing = tokio::task::JoinSet::new();
     for client in 0..16_u16 {
         let spool = spool.clone();

@@ -165,6 +165,13 @@ async fn silence_is_one_where_the_weeks_before_were_loud() -> Result<()> {
     archived(&road, 2 * WEEK + 600, 2 * WEEK - 60).await?;
     let [_ingest, _worker] = road.open().await?;
     becomes(&receiver, "silence", &["raised"]).await?;
+    // What `worker doctor` sends has not come from Kapso.
+    let test = r#"{"event_type":"test.doctor"}"#;
+    ensure!(road.stage.post_signed(test).await?.status() == 200);
+    let stored = "SELECT count(*) FROM webhooks WHERE kind = 'test.doctor'";
+    wait::until("it to be stored", PATIENCE, async || Ok::<_, anyhow::Error>(road.count(stored).await? == 1))
+        .await?;
+    becomes(&receiver, "silence", &["raised"]).await?;
     let _heard = road.asks(1);
     becomes(&receiver, "silence", &["raised", "resolved"]).await
 }

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use harness::product::Product;
 use harness::wait;
+use kapso_sim::InboundMessage;
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 use time::Duration;
 
 use crate::scene::{PATIENCE, STYLES, Scene, Style, holds};
@@ -146,5 +148,46 @@ async fn a_backfill_by_hand_waits_for_it() -> Result<()> {
     worker.terminate(PATIENCE).await?;
     assert_eq!(by_hand.process().end(PATIENCE).await?.code(), Some(0), "{}", by_hand.log());
     assert_eq!((scene.backfilled().await?, scene.count("SELECT count(*) FROM gap_checks").await?), (1, 0));
+    Ok(())
+}
+
+/// What was written before Buzón was there did not have to reach it.
+#[tokio::test]
+async fn a_fresh_installation_misses_nothing_from_before() -> Result<()> {
+    let mut scene = Scene::new(Style::Proxy).await?;
+    sqlx::query("UPDATE _sqlx_migrations SET installed_on = now() - interval '10 minutes'")
+        .execute(&scene.pool)
+        .await?;
+    scene.stage.set("BUZON_GAP_CHECK_MINUTES", "60");
+    let _before = scene.unheard(1, "hola", Duration::minutes(20));
+    let _since = scene.unheard(2, "hola", Duration::minutes(5));
+    let _worker = scene.stage.worker().await?;
+    assert_eq!(checked(&scene, 1).await?["missing"], 1);
+    Ok(())
+}
+
+/// What waits in our own queue has reached us.
+#[tokio::test]
+async fn a_backlog_is_no_gap() -> Result<()> {
+    let mut scene = Scene::new(Style::Proxy).await?;
+    scene.stage.set("BUZON_GAP_CHECK_MINUTES", "60");
+    // One in the worker's hands, the others in the queue.
+    scene.stage.set("BUZON_PREFETCH", "1");
+    scene.stage.set("BUZON_WINDOW", "1");
+    let _ingest = scene.stage.ingest().await?;
+    for contact in 1..=5 {
+        let at = Some(kapso_sim::now() - Duration::minutes(5));
+        let _ = scene
+            .sim
+            .inbound(InboundMessage { at, ..InboundMessage::text(format!("+569555100{contact}"), "hola") });
+    }
+    ensure!(scene.sim.idle(PATIENCE).await, "the simulator still has something on its way");
+    let mut busy = scene.pool.begin().await?;
+    busy.execute("LOCK TABLE webhooks IN SHARE MODE").await?;
+    let _worker = scene.stage.worker().await?;
+    holds("no check", async || Ok(scene.count("SELECT count(*) FROM gap_checks").await? == 0)).await?;
+    busy.rollback().await?;
+    let found = checked(&scene, 1).await?;
+    assert_eq!((&found["listed"], &found["missing"]), (&json!(5), &json!(0)));
     Ok(())
 }

@@ -73,6 +73,10 @@ impl Scene {
             .with("KAPSO_PHONE_NUMBER_ID", sim.line().phone_number_id.clone())
             .with("BUZON_GAP_CALLS_PER_MINUTE", "60000");
         let pool = stage.pool().clone();
+        // What is written before that did not have to reach us.
+        sqlx::query("UPDATE _sqlx_migrations SET installed_on = now() - interval '30 days'")
+            .execute(&pool)
+            .await?;
         Ok(Self { stage, sim, pool })
     }
 

@@ -1,7 +1,7 @@
 //! Kapso's side: the token, the webhook's registration, and what became of what it sent.
 
 use anyhow::{Result, ensure};
-use kapso_sim::InboundMessage;
+use kapso_sim::{Fault, InboundMessage, Outcome, Reply};
 use serde_json::{Value, json};
 
 use crate::scene::{PATIENCE, Scene, TOKEN};
@@ -96,5 +96,14 @@ async fn a_secret_that_differs_at_kapso_is_seen_by_its_deliveries() -> Result<()
     let told = scene.doctor(&[]).await?;
     told.names("webhook", "deliveries", &["HTTP 401", "KAPSO_WEBHOOK_SECRET", "Invalid webhook signature"])?
         .clears("road", "postgres")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_only_leads_on_is_named() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.sim.fault(Fault::next_list(Outcome::Answer(Reply::kapso(301, "Moved"))));
+    let told = scene.doctor(&["--only", "api"]).await?;
+    told.names("api", "token", &["elsewhere", "HTTP 301", "KAPSO_API_BASE_URL"])?;
     Ok(())
 }

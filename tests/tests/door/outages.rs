@@ -295,3 +295,27 @@ async fn another_topology_at_a_reconnect_is_waited_out() -> Result<()> {
     stage.becomes_available().await?;
     stage.arrive([0]).await
 }
+
+/// A broker that comes long after the start is no reason to stop either: the spool is in use.
+#[tokio::test]
+async fn another_topology_that_is_met_late_is_waited_out() -> Result<()> {
+    const STARTED: Duration = Duration::from_secs(11);
+    let stage = Stage::new().await?;
+    let queue = stage.queue().await?;
+    let proxy = Proxy::to(stage.node().addr()).await?;
+    proxy.refuse().await;
+    let stage = stage.through(proxy.addr());
+    let ingest = stage.ingest_alone().await?;
+    stage.is_taken(0, AT_ONCE).await?;
+    queue.declare_classic(EVENTS).await?;
+    tokio::time::sleep(STARTED).await;
+    proxy.accept().await?;
+    wait::until("the remedy in the log", BACK_DEADLINE, async || {
+        ingest.log().contains("rabbitmqctl delete_queue")
+    })
+    .await?;
+    stage.is_taken(1, AT_ONCE).await?;
+    queue.delete(EVENTS).await?;
+    stage.becomes_available().await?;
+    stage.arrive(0..2).await
+}

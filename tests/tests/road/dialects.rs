@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use harness::wait;
-use kapso_sim::{Dialect, InboundMessage, SimConfig, Statuses};
+use kapso_sim::{Action, Dialect, Fault, InboundMessage, Outcome, Reply, SimConfig, Statuses, Times};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -161,5 +161,60 @@ async fn what_the_first_dialect_can_not_address_the_second_can() -> Result<()> {
     assert_eq!((sends.len(), marks.len()), (1, 1));
     assert_eq!(sends[0].conversation_id, ids.conversation_id);
     assert_eq!(marks[0].message, ids.message_id);
+    Ok(())
+}
+
+/// The two APIs have a key in common, and how often it may call; that one of them fails says nothing of the other.
+async fn replies_go_on_while_marks_fail(answer: Reply) -> Result<()> {
+    let road = road_in(Dialect::V2, Api::Both).await?;
+    road.sim.fault(Fault::next_mark(Outcome::Answer(answer)).times(Times::Chance(1.0)));
+    let _programs = road.open().await?;
+    let mut asked = road.ask(0..8);
+    for ids in &asked {
+        road.reply_becomes(ids, "done").await?;
+    }
+    // By now so many marks have failed that an API of theirs alone would be left alone.
+    wait::until("marks to fail", PATIENCE, async || -> Result<bool> {
+        let failed =
+            "SELECT count(*) FROM effect_attempts WHERE finished_at IS NOT NULL AND http_status >= 400";
+        Ok(road.count(failed).await? >= 8)
+    })
+    .await?;
+    asked.extend(road.ask(8..10));
+    for ids in &asked {
+        road.reply_becomes(ids, "done").await?;
+    }
+    assert_eq!(road.count("SELECT count(*) FROM api_keys WHERE hold IS NOT NULL OR failures > 0").await?, 0);
+    assert_eq!(road.sim.accepted_sends().len(), 10);
+    Ok(())
+}
+
+#[tokio::test]
+async fn replies_go_on_while_the_proxy_refuses_the_token() -> Result<()> {
+    replies_go_on_while_marks_fail(Reply::wrong_token()).await
+}
+
+#[tokio::test]
+async fn replies_go_on_while_the_proxy_is_down() -> Result<()> {
+    replies_go_on_while_marks_fail(Reply::server_error(503)).await
+}
+
+/// And a mark that works is no sign that replies would: they stay held, and are what is probed with.
+#[tokio::test]
+async fn marks_that_work_do_not_let_replies_go() -> Result<()> {
+    let road = road_in(Dialect::V2, Api::Both).await?;
+    road.sim.fault(Fault::next_send(Outcome::Answer(Reply::server_error(503))).times(Times::Next(7)));
+    let _programs = road.open().await?;
+    let asked = road.ask(0..8);
+    for ids in &asked {
+        road.reply_becomes(ids, "done").await?;
+    }
+    wait::until("all marks", PATIENCE, async || Ok::<_, anyhow::Error>(road.sim.accepted_marks().len() == 8))
+        .await?;
+    // Five failures hold the key; from then on each is a probe.
+    let calls = road.sim.calls().iter().filter(|call| call.action == Action::Send).count();
+    ensure!(calls == 15, "{calls} sends were asked for");
+    let twice = "SELECT count(*) FROM (SELECT FROM effects WHERE kind = 'send_text' AND attempts > 2) more";
+    ensure!(road.count(twice).await? == 0, "{:?}", road.effects().await?);
     Ok(())
 }

@@ -49,10 +49,10 @@ async fn a_reply_that_was_put_off_is_not_overtaken_in_its_lane() -> Result<()> {
 }
 
 /// Five messages of one contact, whose marks all wait. What is marked in the end.
-async fn marked(kapso: SimConfig, proxy: bool) -> Result<(Road, Vec<String>)> {
+async fn marked(kapso: SimConfig, proxy: Option<&str>) -> Result<(Road, Vec<String>)> {
     let mut road = Road::beside(kapso).await?;
-    if proxy {
-        road.stage.set("KAPSO_API_BASE_URL", road.sim.meta_proxy_url());
+    if let Some(setting) = proxy {
+        road.stage.set(setting, road.sim.meta_proxy_url());
     }
     let _programs = road.open().await?;
     road.sim.fault(Fault::next_mark(Outcome::Answer(Reply::rate_limited(5))));
@@ -64,7 +64,7 @@ async fn marked(kapso: SimConfig, proxy: bool) -> Result<(Road, Vec<String>)> {
             Ok(road.count("SELECT count(*) FROM effects").await? == nth + 1)
         })
         .await?;
-        names.push(if proxy { ids.wamid } else { ids.message_id });
+        names.push(if proxy.is_some() { ids.wamid } else { ids.message_id });
     }
     wait::until("every mark to be settled", PATIENCE, async || -> Result<bool> {
         let open = road.rows("SELECT * FROM effects WHERE state NOT IN ('done', 'discarded')").await?;
@@ -75,9 +75,15 @@ async fn marked(kapso: SimConfig, proxy: bool) -> Result<(Road, Vec<String>)> {
     Ok((road, names))
 }
 
+/// The proxy alone, and beside the conversation API.
 #[tokio::test]
 async fn by_the_meta_proxy_the_newest_mark_covers_those_before_it() -> Result<()> {
-    let (road, names) = marked(SimConfig { dialect: Dialect::V2, ..kapso() }, true).await?;
+    covers("KAPSO_API_BASE_URL").await?;
+    covers("KAPSO_META_PROXY_URL").await
+}
+
+async fn covers(proxy: &str) -> Result<()> {
+    let (road, names) = marked(SimConfig { dialect: Dialect::V2, ..kapso() }, Some(proxy)).await?;
     let marks = road.sim.accepted_marks();
     assert_eq!(marks.iter().map(|mark| &mark.message).collect::<Vec<_>>(), [&names[4]]);
     let covered = "SELECT outcome FROM effects WHERE state = 'discarded'";
@@ -87,7 +93,7 @@ async fn by_the_meta_proxy_the_newest_mark_covers_those_before_it() -> Result<()
 
 #[tokio::test]
 async fn by_the_conversation_api_each_message_is_marked() -> Result<()> {
-    let (road, names) = marked(kapso(), false).await?;
+    let (road, names) = marked(kapso(), None).await?;
     let marks = counted(road.sim.accepted_marks().into_iter().map(|mark| mark.message));
     assert_eq!(marks, counted(names.into_iter()));
     Ok(())

@@ -47,3 +47,23 @@ async fn next_months_partition_is_not_waited_for() -> Result<()> {
     ensure!(partitions(&mut busy).await? == before, "it was made: nothing was in its way");
     Ok(())
 }
+
+/// A month that somebody drops while workers run is made again when it is needed.
+#[tokio::test]
+async fn a_month_that_was_dropped_is_made_again() -> Result<()> {
+    let road = Road::new().await?;
+    let _product = road.open().await?;
+    road.asks(1);
+    road.nothing_lost().await?;
+    road.pool
+        .execute(
+            "DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'webhooks_' ||
+                to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')); END $$",
+        )
+        .await?;
+    let asked = road.asks(2);
+    road.reply_becomes(&asked, "done").await?;
+    let stored = road.count("SELECT count(*) FROM webhooks WHERE projected_at IS NOT NULL").await?;
+    ensure!(stored == 1, "of the second webhook's month {stored} are stored");
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use harness::wait;
-use kapso_sim::{InboundMessage, SentIds, SimConfig, Statuses};
+use kapso_sim::{Fault, InboundMessage, Outcome, Reply, SentIds, SimConfig, Statuses, Times};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -211,4 +211,27 @@ async fn with_effects_off_what_would_have_been_sent_is_recorded() -> Result<()> 
 #[tokio::test]
 async fn without_a_token_what_would_have_been_sent_is_recorded() -> Result<()> {
     nothing_is_sent("KAPSO_API_TOKEN", "", "there is no KAPSO_API_TOKEN").await
+}
+
+/// Switched off over what is owed already: it is not sent, and not for ever.
+#[tokio::test]
+async fn with_effects_off_what_was_owed_before_becomes_too_old() -> Result<()> {
+    let mut road = Road::new().await?;
+    road.sim.fault(Fault::next_call(Outcome::Answer(Reply::rate_limited(600))).times(Times::Chance(1.0)));
+    let [_ingest, mut worker] = road.open().await?;
+    let ids = road.asks(0);
+    wait::until("it to be owed", PATIENCE, async || -> Result<bool> {
+        Ok(road.count("SELECT count(*) FROM effects WHERE state = 'pending' AND lease IS NULL").await? == 2)
+    })
+    .await?;
+    worker.terminate(PATIENCE).await?;
+    road.stage.set("BUZON_EFFECTS", "off");
+    let _worker = road.stage.worker().await?;
+    let old = "UPDATE effects SET expires_at = now() - interval '1 second'";
+    sqlx::query(old).execute(&road.pool).await?;
+    for kind in ["send_text", "mark_read"] {
+        let effect = road.effect_becomes(&ids.message_id, kind, "discarded").await?;
+        ensure!(effect.outcome.as_deref().is_some_and(|why| why.contains("too old")), "{effect:?}");
+    }
+    Ok(())
 }

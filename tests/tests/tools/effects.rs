@@ -247,3 +247,49 @@ async fn what_is_unknown_is_tried_again_only_by_a_yes() -> Result<()> {
     ensure!(again.code == Some(1) && again.out.contains("it is discarded already"), "{again:?}");
     Ok(())
 }
+
+/// Without our number a lane is but a conversation's, and Kapso opens a new one for each session: the pause is the
+/// person's.
+#[tokio::test]
+async fn a_paused_person_is_paused_in_the_next_conversation_too() -> Result<()> {
+    let mut scene = Scene::new().await?;
+    scene.stage.set("KAPSO_PHONE_NUMBER_ID", "");
+    let _programs = scene.open().await?;
+    let asks = |conversation: &str, from: &str| {
+        format!(
+            r#"{{"event_type":"message.received","conversation_id":"{conversation}","message_id":"in-{conversation}",
+                "payload":{{"from":"{from}","content":"Necesito ayuda","message_type":"text"}}}}"#
+        )
+    };
+    scene.posts(&asks("conv-1", &number(1))).await?;
+    scene.conversations(&["pause", &number(1), "--for", "2h", "--reason", "Marta la llama"]).await?.fine()?;
+    scene.posts(&asks("conv-2", &number(1))).await?;
+    scene.posts(&asks("conv-3", &number(2))).await?;
+    scene.settled().await?;
+    let paused = "SELECT message_id FROM effects WHERE outcome LIKE '%: Marta la llama'";
+    ensure!(scene.texts(paused).await? == ["in-conv-2"]);
+    scene.conversations(&["resume", &number(1)]).await?.fine()?;
+    ensure!(scene.count("SELECT count(*) FROM lanes WHERE paused_until IS NOT NULL").await? == 0);
+    Ok(())
+}
+
+/// Kapso took it, and WhatsApp did not deliver it: that comes late, as a status.
+#[tokio::test]
+async fn a_reply_that_fails_later_says_so() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.sim.set_dialect(Dialect::V2);
+    let _programs = scene.open().await?;
+    scene.sim.fault(Fault::next_send(Outcome::fail_late()));
+    let id = scene.reply(&scene.asks(1), "done").await?;
+    let why = "Re-engagement message (131047)";
+    wait::until("the failure", PATIENCE, async || -> Result<bool> {
+        let shown = scene.effects(&["show", &id]).await?.fine()?;
+        Ok(shown.out.contains(&format!("WhatsApp did not deliver it: {why}.")))
+    })
+    .await?;
+    let listed = scene.effects(&["list", "--kind", "send_text"]).await?.fine()?;
+    ensure!(listed.out.contains(&format!("not delivered: {why}")), "{listed:?}");
+    let listed = scene.effects(&["list", "--kind", "send_text", "--json"]).await?.fine()?.json()?;
+    ensure!(listed[0]["sent_status"] == "failed" && listed[0]["sent_error"] == why, "{listed}");
+    Ok(())
+}

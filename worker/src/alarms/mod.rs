@@ -13,7 +13,6 @@
 mod backlog;
 mod looks;
 mod notify;
-mod queue;
 mod rows;
 mod settings;
 mod silence;

@@ -13,6 +13,7 @@ use super::{
     Alarm, AlarmSettings,
     table::{self, Due},
 };
+use crate::outage::in_time;
 
 /// How often the table is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -35,14 +36,14 @@ pub(super) async fn run(settings: &AlarmSettings, pool: PgPool, stop: Cancellati
 }
 
 async fn once(settings: &AlarmSettings, pool: &PgPool) -> sqlx::Result<()> {
-    let raised = table::raised(pool).await?;
+    let raised = in_time(table::raised(pool)).await?;
     for alarm in Alarm::ALL {
         alarm::figure(alarm.name(), raised.iter().any(|name| name == alarm.name()));
     }
     let Some(receiver) = &settings.receiver else { return Ok(()) };
-    while let Some(due) = table::lease(pool).await? {
+    while let Some(due) = in_time(table::lease(pool)).await? {
         let telling = tell(receiver, &due, settings.repeat).await;
-        table::told(pool, &due, telling).await?;
+        in_time(table::told(pool, &due, telling)).await?;
     }
     Ok(())
 }

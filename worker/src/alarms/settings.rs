@@ -5,6 +5,7 @@ use std::time::Duration;
 use contract::{
     alarm::{self, Receiver},
     broker::Broker,
+    secrets,
     settings::{Secret, Settings, SettingsError},
 };
 use reqwest::Url;
@@ -12,7 +13,7 @@ use reqwest::Url;
 use crate::{
     ingest_url::IngestUrl,
     kapso::{Api, is_at_kapso, platform::platform_url},
-    settings::{Switch, webhook_secrets},
+    settings::Switch,
 };
 
 /// How often is looked unless configured, in seconds.
@@ -83,7 +84,7 @@ impl AlarmSettings {
             api,
             phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
             public: IngestUrl::public(settings)?,
-            secrets: webhook_secrets(settings)?,
+            secrets: secrets::webhook(settings)?,
         })
     }
 }

@@ -11,11 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Alarm, AlarmSettings, Verdict, backlog,
     looks::{self, Look},
-    queue, rows, silence,
+    rows, silence,
     table::{self, Change},
     webhook,
 };
-use crate::kapso::{Client, platform::Platform};
+use crate::{
+    consume,
+    kapso::{Client, platform::Platform},
+    outage::in_time,
+};
 
 /// While an alarm about our webhook is raised, Kapso is asked this often: whoever mends it wants
 /// to see it mended.
@@ -55,9 +59,9 @@ pub(super) async fn run(settings: &AlarmSettings, pool: PgPool, stop: Cancellati
 impl Watch<'_> {
     async fn once(&mut self, every: Duration) {
         // Others look at other moments: whoever comes first has done it for all.
-        let looked = self.at_ours(every.mul_f64(0.9)).await;
+        let looked = in_time(self.at_ours(every.mul_f64(0.9))).await;
         self.tell("our queue and tables", looked);
-        let looked = self.at_the_webhook().await;
+        let looked = in_time(self.at_the_webhook()).await;
         self.tell("our webhook", looked);
     }
 
@@ -109,7 +113,7 @@ impl Watch<'_> {
     }
 
     async fn backlog(&self, seen: Vec<u32>, limit: u32) -> sqlx::Result<Verdict> {
-        match queue::length(&self.settings.broker).await {
+        match consume::waiting(&self.settings.broker).await {
             Ok(length) => {
                 let seen = backlog::with(seen, length);
                 looks::keep(self.pool, Look::Ours, &seen).await?;

@@ -16,8 +16,12 @@ use std::{
     collections::{BTreeMap, HashSet},
 };
 
-use contract::envelope::{Envelope, Hints, WebhookId};
-use sqlx::{PgConnection, types::Json};
+use contract::{
+    envelope::{Envelope, Hints, WebhookId},
+    kind::Kind,
+};
+use sqlx::{FromRow, PgConnection, types::Json};
+use time::OffsetDateTime;
 
 use crate::event::Dialect;
 
@@ -52,6 +56,34 @@ pub struct Entry<'a> {
     pub dialect: Option<Dialect>,
     /// What became of it.
     pub disposition: Disposition,
+}
+
+/// A webhook as the table has it.
+#[derive(FromRow)]
+struct Row {
+    id: Vec<u8>,
+    kind: String,
+    received_at: OffsetDateTime,
+    headers: Json<BTreeMap<String, String>>,
+    verified_by: String,
+    body: Vec<u8>,
+}
+
+impl Row {
+    /// The webhook as it came.
+    ///
+    /// # Errors
+    /// Where the id has not its 32 bytes; the table's CHECK lets no such one in.
+    fn webhook(self) -> sqlx::Result<Envelope> {
+        let Self { id, kind, received_at, headers: Json(headers), verified_by, body } = self;
+        let mut hints = Hints::default();
+        for (name, value) in headers {
+            hints.offer(&name, value.as_bytes());
+        }
+        let id = WebhookId::from_bytes(&id)
+            .ok_or_else(|| sqlx::Error::Decode("an id without its 32 bytes".into()))?;
+        Ok(Envelope::recall(id, Kind::new(&kind), received_at, verified_by, hints, body.into()))
+    }
 }
 
 /// Archives webhooks; those that are there already stay as they are. The ids of the others,

@@ -44,6 +44,11 @@ impl Partitions {
         Ok(())
     }
 
+    /// Takes no month for granted any more: somebody may have dropped one.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn known(&self, month: (i32, Month)) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&month)
     }

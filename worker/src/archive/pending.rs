@@ -1,14 +1,9 @@
 //! Pending webhooks: archived, not yet projected.
 
-use std::collections::BTreeMap;
+use contract::envelope::Envelope;
+use sqlx::{FromRow, PgConnection, PgPool};
 
-use contract::{
-    envelope::{Envelope, Hints, WebhookId},
-    kind::Kind,
-};
-use sqlx::{PgConnection, PgPool, types::Json};
-use time::OffsetDateTime;
-
+use super::Row;
 use crate::event::Dialect;
 
 /// A pending webhook that is being worked on.
@@ -23,8 +18,13 @@ pub(super) struct Claimed {
 /// until [`lock`] has it. From then on nobody does for as long as the attempt takes, and once
 /// the process is dead its lock is gone.
 pub(super) async fn claim(pool: &PgPool) -> sqlx::Result<Option<Claimed>> {
-    type Row = (Vec<u8>, String, OffsetDateTime, Json<BTreeMap<String, String>>, String, Vec<u8>, i32);
-    let row: Option<Row> = sqlx::query_as(
+    #[derive(FromRow)]
+    struct Attempted {
+        #[sqlx(flatten)]
+        row: Row,
+        attempts: i32,
+    }
+    let attempted: Option<Attempted> = sqlx::query_as(
         "UPDATE webhooks SET attempts = attempts + 1, next_attempt_at = now() + interval '5 seconds'
          WHERE (id, received_at) = (
             SELECT id, received_at FROM webhooks
@@ -34,16 +34,8 @@ pub(super) async fn claim(pool: &PgPool) -> sqlx::Result<Option<Claimed>> {
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.and_then(|(id, kind, received_at, Json(headers), verified_by, body, attempt)| {
-        let mut hints = Hints::default();
-        for (name, value) in headers {
-            hints.offer(&name, value.as_bytes());
-        }
-        // The table's CHECK gives an id its 32 bytes.
-        let id = WebhookId::from_bytes(&id)?;
-        let webhook = Envelope::recall(id, Kind::new(&kind), received_at, verified_by, hints, body.into());
-        Some(Claimed { webhook, attempt })
-    }))
+    let claimed = |it: Attempted| Ok(Claimed { webhook: it.row.webhook()?, attempt: it.attempts });
+    attempted.map(claimed).transpose()
 }
 
 /// Locks a pending webhook for the transaction that projects it, against [`claim`]. False: it

@@ -1,15 +1,14 @@
 //! Choosing webhooks from the archive, and reading them page by page in the order in which
 //! they were received.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use contract::{
-    envelope::{Envelope, Hints, WebhookId},
-    kind::Kind,
-};
+use contract::envelope::{Envelope, WebhookId};
 use futures_util::TryStreamExt as _;
-use sqlx::{FromRow, PgConnection, postgres::PgRow, types::Json};
+use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
+
+use super::Row;
 
 /// How many webhooks are read, and projected in one transaction.
 pub const PAGE_ROWS: usize = 250;
@@ -153,15 +152,8 @@ impl Selection {
 
 impl FromRow<'_, PgRow> for Archived {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        type Row = (Vec<u8>, String, OffsetDateTime, Json<BTreeMap<String, String>>, String, Vec<u8>, bool);
-        let (id, kind, received_at, Json(headers), verified_by, body, flagged) = Row::from_row(row)?;
-        let mut hints = Hints::default();
-        for (name, value) in headers {
-            hints.offer(&name, value.as_bytes());
-        }
-        let id = WebhookId::from_bytes(&id).ok_or(sqlx::Error::RowNotFound)?;
-        let webhook = Envelope::recall(id, Kind::new(&kind), received_at, verified_by, hints, body.into());
-        Ok(Self { webhook, flagged })
+        let webhook = Row::from_row(row)?.webhook()?;
+        Ok(Self { webhook, flagged: row.try_get("flagged")? })
     }
 }
 

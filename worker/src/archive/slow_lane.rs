@@ -26,10 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Works until `stop`; an outage is waited out.
 pub async fn run(store: Store, outages: Outages, stop: CancellationToken) {
-    let mut lane = Lane { store, owed: None };
+    let mut projector = Projector { store, owed: None };
     let mut met = outages.met_by("slow lane");
     while !stop.is_cancelled() {
-        let pause = match lane.work_one().await {
+        let pause = match projector.work_one().await {
             Ok(worked) => {
                 met.works();
                 if worked {
@@ -40,20 +40,20 @@ pub async fn run(store: Store, outages: Outages, stop: CancellationToken) {
             // Soon enough that what is owed is given back before others draw conclusions.
             Err(outage) => Some(met.failed(&outage).min(LOOK_EVERY)),
         };
-        before_next_look(&stop, pause, &lane.store.wake.pending, LOOK_EVERY).await;
+        before_next_look(&stop, pause, &projector.store.wake.pending, LOOK_EVERY).await;
     }
-    if let Err(outage) = lane.settle().await {
+    if let Err(outage) = projector.settle().await {
         tracing::warn!(error = %outage, "an attempt that the outage ended counts");
     }
 }
 
-struct Lane {
+struct Projector {
     store: Store,
     /// An attempt that an outage ended and that could not be given back yet.
     owed: Option<Claimed>,
 }
 
-impl Lane {
+impl Projector {
     /// Works on one pending webhook, if there is one. An error is an outage, never the data.
     async fn work_one(&mut self) -> Result<bool, Fault> {
         self.settle().await?;

@@ -4,7 +4,10 @@
 //! committed; and each is settled once, by one `multiple` acknowledgement of its window.
 
 mod queue;
+mod waiting;
 mod window;
+
+pub use waiting::waiting;
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +22,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{outage::Outages, schema, store::Store};
-use queue::{Lane, Queue, Stopped};
+use queue::{Queue, Stopped};
 
 /// The part of a worker's health that consuming is.
 pub const HEALTH: &str = "broker";
@@ -119,17 +122,17 @@ impl Consumer {
         // One queue that fails ends the others too, but between two windows: what is being projected is never
         // dropped half-way. What is only archived ahead may be: it comes again.
         let session = stop.child_token();
-        let consume = async |name, lane| {
+        let consume = async |name, set_aside| {
             let met = outages.met_by(name);
-            let queue = Queue { name, lane, store: &self.store, settings: self.settings };
+            let queue = Queue { name, set_aside, store: &self.store, settings: self.settings };
             let ended = queue.consume(&connection, met, &session, stop).await;
             session.cancel();
             ended
         };
         let (events, unrouted, dead_letters) = join3(
-            consume(topology::EVENTS_QUEUE, Lane::Fast),
-            consume(topology::UNROUTED, Lane::Fast),
-            consume(topology::DEAD_LETTERS, Lane::Slow),
+            consume(topology::EVENTS_QUEUE, false),
+            consume(topology::UNROUTED, false),
+            consume(topology::DEAD_LETTERS, true),
         )
         .await;
         if let Err(error) = connection.close(200, "done".into()).await {

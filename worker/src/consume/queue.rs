@@ -33,19 +33,11 @@ const BYTES: usize = 32 * 1024 * 1024;
 /// How many deliveries are decoded before others have their turn.
 const AT_A_TIME: usize = 8;
 
-/// Which way a queue's deliveries go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// Projected as they come.
-    Fast,
-    /// Set aside as pending.
-    Slow,
-}
-
 /// A queue, and what is done with its deliveries.
 pub(super) struct Queue<'a> {
     pub(super) name: &'static str,
-    pub(super) lane: Lane,
+    /// Whether all of it goes to the slow lane.
+    pub(super) set_aside: bool,
     pub(super) store: &'a Store,
     pub(super) settings: Settings,
 }
@@ -260,7 +252,7 @@ impl Queue<'_> {
     }
 
     fn add(&self, window: &mut Window, delivery: Delivery) {
-        window.add(delivery, self.lane == Lane::Slow);
+        window.add(delivery, self.set_aside);
     }
 
     /// Stores a window, however long the database takes nothing: trying again is the only

@@ -34,8 +34,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Adds a delivery; `slowly` sends it to the slow lane in any case.
-    pub(super) fn add(&mut self, delivery: Delivery, slowly: bool) {
+    /// Adds a delivery; `set_aside` sends it to the slow lane in any case.
+    pub(super) fn add(&mut self, delivery: Delivery, set_aside: bool) {
         let (_, now) = *self.began.get_or_insert_with(|| (Instant::now(), OffsetDateTime::now_utc()));
         let Delivery { delivery_tag, properties, data, .. } = delivery;
         self.last_tag = Some(delivery_tag);
@@ -43,7 +43,7 @@ impl Window {
         self.bytes += data.len();
         let redelivered =
             properties.headers().as_ref().and_then(|headers| headers.inner().get(DELIVERY_COUNT));
-        let suspect = slowly || redelivered.and_then(count).is_some_and(|count| count >= SUSPECT_AFTER);
+        let suspect = set_aside || redelivered.and_then(count).is_some_and(|count| count >= SUSPECT_AFTER);
         let Opened { webhooks, problem } = Envelope::open(&properties, Bytes::from(data), now);
         for mut webhook in webhooks {
             webhook.received_at = plausible(webhook.received_at, now);

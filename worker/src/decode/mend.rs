@@ -1,6 +1,6 @@
 //! JSON that serde_json refuses, mended: half of a surrogate pair, a number too great for a
-//! float, nesting beyond its limit. All three are JSON, and one of them in one item must not
-//! cost the other ninety-nine of its batch.
+//! float, nesting beyond its limit, bytes in a text that are no UTF-8. One of them in one item
+//! must not cost the other ninety-nine of its batch.
 
 /// serde_json stops at 128; an item of a batch is some levels down already.
 const MAX_DEPTH: usize = 100;
@@ -66,9 +66,10 @@ fn is_too_great(token: &[u8]) -> bool {
     std::str::from_utf8(token).ok().and_then(|text| text.parse::<f64>().ok()).is_some_and(f64::is_infinite)
 }
 
-/// A text, with each half of a pair that stands alone replaced.
+/// A text, with each half of a pair that stands alone replaced, and what is no UTF-8.
 fn mend_string(token: &[u8], mended: &mut Vec<u8>) {
-    let mut rest = token;
+    let token = String::from_utf8_lossy(token);
+    let mut rest = token.as_bytes();
     while !rest.is_empty() {
         let (length, kept) = match (surrogate(rest), rest.get(6..).and_then(surrogate)) {
             (Some(Half::High), Some(Half::Low)) => (12, true),
@@ -113,6 +114,19 @@ mod tests {
         for whole in [r#"["\ud83d\ude00"]"#, r#"["\\ud800"]"#, r#"["\"\\"]"#, "[1.5, -2e3, 1e308]"] {
             assert_eq!(text(whole), None, "{whole}");
         }
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_replaced() {
+        let text = |body: &[u8]| mended(body).and_then(|mended| String::from_utf8(mended).ok());
+        // An emoji that was cut off, and a text in Latin-1.
+        assert_eq!(
+            text(b"[\"\xf0\x9f\x98\", \"\xc2\xbfqu\xe9?\"]").as_deref(),
+            Some("[\"\u{FFFD}\", \"¿qu\u{FFFD}?\"]")
+        );
+        assert_eq!(text("[\"¿qué? 😀\"]".as_bytes()), None);
+        // Outside of a text it is no JSON.
+        assert_eq!(text(b"[\xff]"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     lease::{LEASE, PROBE_LEASE, Wanted},
     settle, takeover,
 };
+use crate::kapso::Covering;
 
 /// How long the later effects of a lane wait for a reply whose outcome is not known; no longer than
 /// it is of use.
@@ -72,8 +73,8 @@ macro_rules! next {
     };
 }
 
-/// What comes first: replies. A probe is a mark if there is one, because its answer may be
-/// one that leaves it unknown. Parameter: $3, whether it is a probe.
+/// What comes first: replies. A probe is a mark if there is one and it goes by the API that is probed, because its
+/// answer may be one that leaves it unknown. Parameter: $3, whether marks come first.
 macro_rules! first {
     () => {
         "(effects.kind = 'send_text') <> $3 DESC"
@@ -111,14 +112,16 @@ const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = 
         HAVING count(*) >= $3
             OR count(*) FILTER (WHERE sent.settled_at > now() - interval '1 minute') >= $2)";
 
-/// All marks of a lane but the one of its newest message, which is the last to expire.
-const COVER_MARKS: &str = "WITH newest AS (
-        SELECT DISTINCT ON (lane) lane, id FROM effects
-        WHERE lane = ANY($1) AND kind = 'mark_read' AND state = 'pending'
-        ORDER BY lane, expires_at DESC, id DESC)
+/// All marks of a lane but the one of its newest message, which is the last to expire. Parameter: $2, whether also those
+/// with Kapso's id of the message.
+const COVER_MARKS: &str = "WITH marks AS (
+        SELECT lane, id, lease, expires_at FROM effects
+        WHERE lane = ANY($1) AND kind = 'mark_read' AND state = 'pending' AND ($2 OR kapso_message_id IS NULL)),
+     newest AS (SELECT DISTINCT ON (lane) lane, id FROM marks ORDER BY lane, expires_at DESC, id DESC)
      UPDATE effects SET state = 'discarded', settled_at = now(), outcome = 'a later message''s mark covers it'
-     FROM newest WHERE effects.lane = newest.lane AND effects.id <> newest.id
-     AND kind = 'mark_read' AND state = 'pending' AND lease IS NULL";
+     FROM marks JOIN newest USING (lane)
+     WHERE effects.id = marks.id AND marks.id <> newest.id AND marks.lease IS NULL
+     AND effects.state IS NOT DISTINCT FROM 'pending'";
 
 /// The next effect of each locked lane: the first of each kind is looked at, however many come
 /// after it. The lanes are looked at again, now that nobody else can choose from them. A
@@ -161,10 +164,11 @@ pub(super) async fn choose(
     share: &Share,
     wanted: &Wanted<'_>,
 ) -> sqlx::Result<Vec<Row>> {
+    let marks_first = share.probe && wanted.probe_by_marks;
     let lanes: Vec<String> = sqlx::query_scalar(LOCK_LANES)
         .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
-        .bind(share.probe)
+        .bind(marks_first)
         .bind(share.room)
         .bind(share.marks)
         .fetch_all(&mut *tx)
@@ -179,13 +183,14 @@ pub(super) async fn choose(
         .bind(i64::from(wanted.guard.per_hour))
         .execute(&mut *tx)
         .await?;
-    if wanted.marks_cover_earlier {
-        sqlx::query(COVER_MARKS).bind(&lanes).execute(&mut *tx).await?;
+    if wanted.covering != Covering::None {
+        let all = wanted.covering == Covering::All;
+        sqlx::query(COVER_MARKS).bind(&lanes).bind(all).execute(&mut *tx).await?;
     }
     sqlx::query_as(LEASE_NEXT)
         .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
-        .bind(share.probe)
+        .bind(marks_first)
         .bind(&lanes)
         .bind(share.marks)
         .bind(share.retries)

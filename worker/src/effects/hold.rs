@@ -54,6 +54,17 @@ pub(super) enum Standing {
     Untold,
 }
 
+impl Standing {
+    /// What an answer says of the key's own API that came from the one beside it, with which it shares nothing but
+    /// how often the key may call.
+    pub(super) fn of_another_api(self) -> Self {
+        match self {
+            Self::Limited(_) => self,
+            Self::Works | Self::Failed | Self::Refused | Self::Untold => Self::Untold,
+        }
+    }
+}
+
 /// Which calls may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowed {

@@ -13,7 +13,10 @@ use super::{
     choose::{Share, choose},
     hold::Allowed,
 };
-use crate::{figures, kapso::REQUEST_TIMEOUT};
+use crate::{
+    figures,
+    kapso::{Covering, REQUEST_TIMEOUT},
+};
 use sqlx::PgPool;
 
 /// How long a dispatcher has for one attempt. More than twice the time-out of a request.
@@ -35,8 +38,10 @@ pub(super) struct Wanted<'a> {
     pub(super) guard: LoopGuard,
     /// For how long a takeover pauses a lane.
     pub(super) takeover_pause: time::Duration,
-    /// Whether a mark covers the messages before its own.
-    pub(super) marks_cover_earlier: bool,
+    /// Which marks cover those before theirs.
+    pub(super) covering: Covering,
+    /// Whether marks go by the API that is probed.
+    pub(super) probe_by_marks: bool,
     /// Whose lease it is: unlike any other, so that it can be given back.
     pub(super) token: &'a str,
 }
@@ -173,7 +178,8 @@ mod tests {
             retries: 32,
             guard,
             takeover_pause: time::Duration::ZERO,
-            marks_cover_earlier: false,
+            covering: Covering::None,
+            probe_by_marks: true,
             token: "token",
         };
         share(allowed, calls, &wanted).map(|share| (share.room, share.marks, share.retries))

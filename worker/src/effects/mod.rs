@@ -29,7 +29,7 @@ pub mod reply;
 mod rule_book;
 mod rules;
 pub mod settle;
-mod sweep;
+pub mod sweep;
 pub mod takeover;
 
 pub use api_key::ApiKey;

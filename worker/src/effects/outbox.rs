@@ -127,10 +127,21 @@ async fn insert(tx: &mut PgConnection, new: &[New<'_>]) -> sqlx::Result<BTreeSet
     Ok(inserted.into_iter().collect())
 }
 
+/// Inserts the lanes that are not there. Where a lane is but a conversation's, a person who is paused may begin another
+/// one: the pause is the person's.
 async fn insert_lanes(tx: &mut PgConnection, lanes: &BTreeSet<&Lane>) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id)
-         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[])
+        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id, paused_until, pause_reason)
+         SELECT new.*, pause.paused_until, pause.pause_reason
+         FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[])
+         AS new (id, phone_number_id, contact_id, conversation_id)
+         LEFT JOIN LATERAL (
+            SELECT other.paused_until, other.pause_reason
+            FROM conversations talk JOIN conversations before USING (contact_id)
+            JOIN lanes other ON other.id = 'conversation/' || before.id
+            WHERE talk.id = new.conversation_id AND other.paused_until > now()
+            ORDER BY other.paused_until DESC LIMIT 1) pause ON true
+         WHERE COALESCE((SELECT false FROM lanes there WHERE there.id = new.id), true)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(lanes.iter().map(|lane| lane.id.as_str()).collect::<Vec<_>>())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{EffectKind, hold::Standing};
-use crate::kapso::{Answer, Reply};
+use crate::kapso::{Answer, Response};
 
 /// What becomes of an effect after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +47,18 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64) -> (Outcome, Standing) {
     use Outcome::{Again, Discarded, Done, Unknown};
     let pause = backoff(attempt, jitter);
-    let reply = match answer {
+    let response = match answer {
         Answer::NotAsked(why) => return (Again(pause, why.clone()), Standing::Untold),
         Answer::NotSent(why) => return (Again(pause, why.clone()), Standing::Failed),
         // Slow conversations must not hold up the others: the key stays as it is.
         Answer::Lost(why) => return (Unknown(why.clone()), Standing::Untold),
-        Answer::Reply(reply) => reply,
+        Answer::Response(response) => response,
     };
-    let why = reply.summary();
-    let told = reply.retry_after.map(|told| told.min(LONGEST_RETRY_AFTER));
+    let why = response.summary();
+    let told = response.retry_after.map(|told| told.min(LONGEST_RETRY_AFTER));
     let pause = told.unwrap_or(pause);
-    match (reply.status, reply.meta_code()) {
-        (200..=299, _) if kind == EffectKind::SendText => (Done(reply.message_names()), Standing::Works),
+    match (response.status, response.meta_code()) {
+        (200..=299, _) if kind == EffectKind::SendText => (Done(response.message_names()), Standing::Works),
         (200..=299, _) => (Done(Vec::new()), Standing::Works),
         (429, _) => {
             let pause = told.unwrap_or(RATE_PAUSE);
@@ -68,8 +68,10 @@ pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64
         (409, _) => (Again(pause, why), Standing::Works),
         (401, _) | (400..=499, Some(0 | 190)) => (Again(TOKEN_PAUSE, why), Standing::Refused),
         // Kapso's own error body says that Kapso refused; a proxy's page says nothing.
-        (500 | 503, _) if reply.is_kapsos_error() => (Again(pause, why), Standing::Failed),
+        (500 | 503, _) if response.is_kapsos_error() => (Again(pause, why), Standing::Failed),
         (500..=599, _) => (Unknown(why), Standing::Failed),
+        // Another address, and nothing was done at this one. Source: RFC 9110, 15.4. (302 and 303 may come after the deed.)
+        (301 | 307 | 308, _) => (Again(pause, why), Standing::Failed),
         // Something on the way was tired of waiting for our request, and may have passed it on.
         (408, _) => (Unknown(why), Standing::Untold),
         // Meta's limits on the app, the account and the number: all calls share them.
@@ -81,15 +83,15 @@ pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64
         (400..=499, Some(1 | 2 | 131_000 | 131_016 | 131_056 | 131_057 | 133_004 | 133_005)) => {
             (Again(pause, why), Standing::Works)
         }
-        (400..=499, _) if reply.is_kapsos_error() => (Discarded(why), Standing::Works),
+        (400..=499, _) if response.is_kapsos_error() => (Discarded(why), Standing::Works),
         (400..=499, _) => (Discarded(why), Standing::Untold),
         _ => (Unknown(why), Standing::Untold),
     }
 }
 
 /// How long a 429 asks all who share the key to wait.
-pub(super) fn retry_after(reply: &Reply) -> Duration {
-    reply.retry_after.map_or(RATE_PAUSE, |told| told.min(LONGEST_RETRY_AFTER))
+pub(super) fn retry_after(response: &Response) -> Duration {
+    response.retry_after.map_or(RATE_PAUSE, |told| told.min(LONGEST_RETRY_AFTER))
 }
 
 /// Exponential, with full jitter, so that many effects do not come back in step.
@@ -102,8 +104,8 @@ fn backoff(attempt: i32, jitter: f64) -> Duration {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, body: &str) -> Answer {
-        Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() })
+    fn response(status: u16, body: &str) -> Answer {
+        Answer::Response(Response { status, retry_after: None, body: body.to_owned() })
     }
 
     fn judged(answer: &Answer) -> Outcome {
@@ -113,22 +115,24 @@ mod tests {
     #[test]
     fn success_names_the_message() {
         let body = r#"{"data":{"id":"uuid-1","whatsapp_message_id":"wamid.X"}}"#;
-        assert_eq!(judged(&reply(201, body)), Outcome::Done(vec!["wamid.X".into(), "uuid-1".into()]));
+        assert_eq!(judged(&response(201, body)), Outcome::Done(vec!["wamid.X".into(), "uuid-1".into()]));
         let body = r#"{"data":{"id":"uuid-1","whatsapp_message_id":null}}"#;
-        assert_eq!(judged(&reply(201, body)), Outcome::Done(vec!["uuid-1".into()]));
-        assert_eq!(judged(&reply(200, "")), Outcome::Done(vec![]));
+        assert_eq!(judged(&response(201, body)), Outcome::Done(vec!["uuid-1".into()]));
+        assert_eq!(judged(&response(200, "")), Outcome::Done(vec![]));
     }
 
     #[test]
     fn what_did_certainly_not_happen_is_tried_again() {
         for answer in [
             Answer::NotSent("refused".into()),
-            reply(409, r#"{"error":"Another message in-flight for this conversation. Retry shortly."}"#),
-            reply(429, r#"{"error":"Rate limit exceeded"}"#),
-            reply(401, r#"{"error":"Invalid or missing API key"}"#),
-            reply(500, r#"{"error":"Internal server error"}"#),
-            reply(503, r#"{"error":"Service unavailable"}"#),
-            reply(400, r#"{"error":{"message":"busy","code":131000}}"#),
+            response(409, r#"{"error":"Another message in-flight for this conversation. Retry shortly."}"#),
+            response(429, r#"{"error":"Rate limit exceeded"}"#),
+            response(401, r#"{"error":"Invalid or missing API key"}"#),
+            response(500, r#"{"error":"Internal server error"}"#),
+            response(503, r#"{"error":"Service unavailable"}"#),
+            response(301, ""),
+            response(308, ""),
+            response(400, r#"{"error":{"message":"busy","code":131000}}"#),
         ] {
             assert!(matches!(judged(&answer), Outcome::Again(..)), "{answer:?}");
         }
@@ -138,12 +142,13 @@ mod tests {
     fn what_can_not_be_known_is_never_repeated() {
         for answer in [
             Answer::Lost("time-out".into()),
-            reply(500, "<html>"),
-            reply(502, r#"{"error":"Bad gateway"}"#),
-            reply(503, "<html>"),
-            reply(504, ""),
-            reply(408, ""),
-            reply(302, ""),
+            response(500, "<html>"),
+            response(502, r#"{"error":"Bad gateway"}"#),
+            response(503, "<html>"),
+            response(504, ""),
+            response(408, ""),
+            response(302, ""),
+            response(303, ""),
         ] {
             assert!(matches!(judged(&answer), Outcome::Unknown(_)), "{answer:?}");
         }
@@ -153,17 +158,17 @@ mod tests {
     fn what_is_refused_for_good_is_discarded_with_the_reason() {
         let window = r#"{"error":"Cannot send non-template messages outside the 24-hour window."}"#;
         assert_eq!(
-            judged(&reply(422, window)),
+            judged(&response(422, window)),
             Outcome::Discarded(
                 "HTTP 422: Cannot send non-template messages outside the 24-hour window.".into()
             )
         );
         let code = r#"{"error":{"message":"Re-engagement message","code":131047}}"#;
         assert_eq!(
-            judged(&reply(400, code)),
+            judged(&response(400, code)),
             Outcome::Discarded("HTTP 400: Re-engagement message (131047)".into())
         );
-        assert!(matches!(judged(&reply(404, "")), Outcome::Discarded(_)));
+        assert!(matches!(judged(&response(404, "")), Outcome::Discarded(_)));
     }
 
     #[test]
@@ -178,7 +183,7 @@ mod tests {
         let told = |status, seconds| {
             let retry_after = Some(Duration::from_secs(seconds));
             let body = r#"{"error":"…"}"#.to_owned();
-            judge(EffectKind::SendText, 1, &Answer::Reply(Reply { status, retry_after, body }), 1.0)
+            judge(EffectKind::SendText, 1, &Answer::Response(Response { status, retry_after, body }), 1.0)
         };
         for status in [409, 429, 500, 503] {
             assert!(
@@ -195,20 +200,20 @@ mod tests {
     fn what_an_answer_says_of_the_key() {
         let minute = Standing::Limited(Duration::from_secs(60));
         for (answer, standing) in [
-            (reply(201, "{}"), Standing::Works),
-            (reply(409, r#"{"error":"Another message in-flight"}"#), Standing::Works),
-            (reply(422, r#"{"error":"outside the 24-hour window"}"#), Standing::Works),
-            (reply(400, r#"{"error":{"code":131056}}"#), Standing::Works),
-            (reply(429, r#"{"error":"Rate limit exceeded"}"#), minute),
-            (reply(400, r#"{"error":{"code":130429}}"#), Standing::Limited(FIRST_PAUSE)),
-            (reply(401, "{}"), Standing::Refused),
-            (reply(400, r#"{"error":{"code":190}}"#), Standing::Refused),
-            (reply(500, r#"{"error":"Internal server error"}"#), Standing::Failed),
-            (reply(502, "<html>"), Standing::Failed),
+            (response(201, "{}"), Standing::Works),
+            (response(409, r#"{"error":"Another message in-flight"}"#), Standing::Works),
+            (response(422, r#"{"error":"outside the 24-hour window"}"#), Standing::Works),
+            (response(400, r#"{"error":{"code":131056}}"#), Standing::Works),
+            (response(429, r#"{"error":"Rate limit exceeded"}"#), minute),
+            (response(400, r#"{"error":{"code":130429}}"#), Standing::Limited(FIRST_PAUSE)),
+            (response(401, "{}"), Standing::Refused),
+            (response(400, r#"{"error":{"code":190}}"#), Standing::Refused),
+            (response(500, r#"{"error":"Internal server error"}"#), Standing::Failed),
+            (response(502, "<html>"), Standing::Failed),
             (Answer::NotSent("refused".into()), Standing::Failed),
             (Answer::Lost("no answer in time".into()), Standing::Untold),
             (Answer::NotAsked("no text".into()), Standing::Untold),
-            (reply(403, "<html>"), Standing::Untold),
+            (response(403, "<html>"), Standing::Untold),
         ] {
             assert_eq!(judge(EffectKind::MarkRead, 1, &answer, 1.0).1, standing, "{answer:?}");
         }

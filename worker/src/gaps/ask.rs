@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::GapError;
 use crate::kapso::{
-    Answer, Client, Reply,
+    Answer, Client, Response,
     listing::{Asked, Page, is_asked_again},
 };
 
@@ -96,26 +96,26 @@ fn back_off(tries: u32) -> Duration {
 }
 
 fn judge(asked: &Asked<'_>, answer: Answer) -> Judged {
-    let reply = match answer {
+    let response = match answer {
         Answer::NotAsked(why) | Answer::NotSent(why) | Answer::Lost(why) => return Judged::Again(None, why),
-        Answer::Reply(reply) => reply,
+        Answer::Response(response) => response,
     };
     let what = asked.what();
-    let why = reply.summary();
-    match reply.status {
-        200..300 => read(asked, &reply),
+    let why = response.summary();
+    match response.status {
+        200..300 => read(asked, &response),
         401 | 403 => Judged::Never(GapError::TokenRefused(why)),
         404 => Judged::Gone,
-        429 => Judged::Again(Some(reply.retry_after.unwrap_or(RATE_WINDOW)), why),
-        status if is_asked_again(status) => Judged::Again(reply.retry_after, why),
+        429 => Judged::Again(Some(response.retry_after.unwrap_or(RATE_WINDOW)), why),
+        status if is_asked_again(status) => Judged::Again(response.retry_after, why),
         _ => Judged::Never(GapError::Refused { what, why }),
     }
 }
 
-fn read(asked: &Asked<'_>, reply: &Reply) -> Judged {
+fn read(asked: &Asked<'_>, response: &Response) -> Judged {
     // A page cut short, or one of something on the way.
     let not_a_page = || Judged::Again(None, "the answer is no page of a listing".to_owned());
-    asked.read(reply).map_or_else(not_a_page, Judged::Page)
+    asked.read(response).map_or_else(not_a_page, Judged::Page)
 }
 
 #[cfg(test)]
@@ -123,9 +123,9 @@ mod tests {
     use super::*;
 
     fn judged(status: u16, retry_after: Option<u64>, body: &str) -> String {
-        let reply =
-            Reply { status, retry_after: retry_after.map(Duration::from_secs), body: body.to_owned() };
-        match judge(&Asked::Configs(1), Answer::Reply(reply)) {
+        let response =
+            Response { status, retry_after: retry_after.map(Duration::from_secs), body: body.to_owned() };
+        match judge(&Asked::Configs(1), Answer::Response(response)) {
             Judged::Page(page) => format!("{} items", page.items.len()),
             Judged::Gone => "gone".to_owned(),
             Judged::Again(pause, _) => format!("again {pause:?}"),

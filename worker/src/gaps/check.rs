@@ -16,6 +16,7 @@ use super::{
 use crate::{
     fault::Fault,
     kapso::Client,
+    outage::in_time,
     store::{Batch, Store},
 };
 
@@ -100,7 +101,7 @@ impl Compared<'_> {
     }
 
     async fn compare(&mut self, listed: Vec<Listed>) -> Result<(), GapError> {
-        let standings = known::look(&self.check.store.pool, &listed).await?;
+        let standings = in_time(known::look(&self.check.store.pool, &listed)).await?;
         self.report.listed += listed.len() as u64;
         let mut lacking = Vec::new();
         for (item, standing) in listed.into_iter().zip(standings) {
@@ -129,11 +130,11 @@ impl Compared<'_> {
         if webhooks.is_empty() {
             return Ok(());
         }
-        match self.check.store.take(&Batch::of(&webhooks)).await {
+        match in_time(self.check.store.take(&Batch::of(&webhooks))).await {
             Ok(()) => whats.into_iter().for_each(|what| self.report.kept(what)),
             Err(Fault::Data(_)) => {
                 for (what, webhook) in whats.into_iter().zip(&webhooks) {
-                    match self.check.store.take(&Batch::of([webhook])).await {
+                    match in_time(self.check.store.take(&Batch::of([webhook]))).await {
                         Ok(()) => self.report.kept(what),
                         Err(Fault::Data(reason)) => {
                             tracing::warn!(webhook.id = %webhook.id, reason, "a listed message can't be stored");

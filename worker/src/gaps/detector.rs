@@ -3,25 +3,34 @@
 
 use std::time::Duration;
 
+use contract::broker::Broker;
 use time::OffsetDateTime;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, GapError, GapSettings, Lock, Report, Window, check, history};
-use crate::{figures, kapso::Client, store::Store};
+use crate::{consume, figures, kapso::Client, outage::in_time, store::Store};
 
 /// A worker that starts does not check again what another (or itself, before a restart) has
 /// just checked.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
+/// What a worker has in its hands is stored within this time.
+const IN_HAND: Duration = Duration::from_secs(2);
+
+/// How often the queue is looked at while something waits in it, or the broker is away.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// Checks until `stop`. Nothing that fails here is anybody else's concern: it is logged, and
 /// tried again at the next time.
-pub async fn run(settings: GapSettings, store: Store, stop: CancellationToken) {
+pub async fn run(settings: GapSettings, broker: Broker, store: Store, stop: CancellationToken) {
     let (Some(every), Some(client)) = (settings.every, client(&settings)) else {
         return stop.cancelled().await;
     };
     let mut fresh_for = FRESH.min(every);
     while !stop.is_cancelled() {
+        // At the latest when the next check would be due.
+        let _ = stop.run_until_cancelled(timeout(every, drained(&broker))).await;
         match once(&settings, &client, &store, &stop, fresh_for).await {
             Ok(()) | Err(GapError::Stopped) => {}
             Err(error) => {
@@ -35,6 +44,14 @@ pub async fn run(settings: GapSettings, store: Store, stop: CancellationToken) {
             () = sleep(every) => {}
         }
     }
+}
+
+/// Waits until nothing waits in our own queue: that has reached us, though Postgres does not have it yet.
+async fn drained(broker: &Broker) {
+    while !matches!(consume::waiting(broker).await, Ok(0)) {
+        sleep(LOOK_EVERY).await;
+    }
+    sleep(IN_HAND).await;
 }
 
 fn client(settings: &GapSettings) -> Option<Client> {
@@ -77,7 +94,7 @@ async fn unless_fresh(
     fresh_for: Duration,
 ) -> Result<(), GapError> {
     let began = OffsetDateTime::now_utc();
-    let past = history::past(&store.pool).await?;
+    let past = in_time(history::past(&store.pool)).await?;
     if past.last_began.is_some_and(|last| began - last < fresh_for) {
         tracing::debug!("somebody else has just looked for gaps");
         return Ok(());
@@ -99,7 +116,7 @@ async fn unless_fresh(
     }
     figures::gap_checked(done.is_ok(), report.missing - report.stored.min(report.missing));
     figures::messages_backfilled(report.stored);
-    history::add(&store.pool, began, window, &report, done.as_ref().err()).await?;
+    in_time(history::add(&store.pool, began, window, &report, done.as_ref().err())).await?;
     done?;
     tell(window, &report);
     Ok(())

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{GapError, Report, Window};
 
-/// How far back the first check looks.
+/// How far back the first check looks, but not to a time before Buzón was there.
 const FIRST: Duration = Duration::hours(24);
 
 /// A check begins this long before the last one ended: what was written by then may have been
@@ -28,6 +28,8 @@ pub(super) struct Past {
     pub(super) compared_until: Option<OffsetDateTime>,
     /// The oldest message that it found missing and did not store.
     pub(super) open_since: Option<OffsetDateTime>,
+    /// When the database was made ours.
+    pub(super) installed_at: Option<OffsetDateTime>,
 }
 
 impl Past {
@@ -38,7 +40,7 @@ impl Past {
         let since = match (self.compared_until, self.open_since) {
             (Some(compared), Some(open)) => (compared - SLACK).min(open),
             (Some(compared), None) => compared - SLACK,
-            (None, _) => now - FIRST,
+            (None, _) => self.installed_at.unwrap_or(now - FIRST).max(now - FIRST),
         };
         let since = since.max(now - LONGEST);
         (since < until).then_some(Window { since, until })
@@ -54,8 +56,10 @@ pub(super) async fn past(pool: &PgPool) -> sqlx::Result<Past> {
     )
     .fetch_optional(pool)
     .await?;
+    let installed_at =
+        sqlx::query_scalar("SELECT min(installed_on) FROM _sqlx_migrations").fetch_one(pool).await?;
     let (compared_until, open_since) = good.map_or((None, None), |(until, open)| (Some(until), open));
-    Ok(Past { last_began, compared_until, open_since })
+    Ok(Past { last_began, compared_until, open_since, installed_at })
 }
 
 /// Writes down what came of one.
@@ -99,7 +103,7 @@ mod tests {
 
     fn since(compared: Option<Duration>, open: Option<Duration>) -> Option<Duration> {
         let ago = |ago: Option<Duration>| ago.map(|ago| NOW - ago);
-        let past = Past { last_began: None, compared_until: ago(compared), open_since: ago(open) };
+        let past = Past { compared_until: ago(compared), open_since: ago(open), ..Past::default() };
         past.next(NOW).map(|window| NOW - window.since)
     }
 
@@ -112,6 +116,17 @@ mod tests {
         assert_eq!(since(hours(24 * 30), None), hours(24 * 7));
         assert_eq!(since(hours(1), hours(24 * 30)), hours(24 * 7));
         assert_eq!(since(hours(-1), None), None);
+    }
+
+    #[test]
+    fn what_was_before_us_did_not_have_to_reach_us() {
+        let since = |ago| {
+            let past = Past { installed_at: Some(NOW - ago), ..Past::default() };
+            past.next(NOW).map(|window| NOW - window.since)
+        };
+        assert_eq!(since(Duration::days(2)), Some(Duration::hours(24)));
+        assert_eq!(since(Duration::hours(2)), Some(Duration::hours(2)));
+        assert_eq!(since(Duration::minutes(1)), None);
     }
 
     #[test]

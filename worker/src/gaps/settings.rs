@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// How often Kapso is asked unless configured: its smallest plan allows a key 100 calls a
-/// minute, and replies go first.
-const CALLS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// minute, and replies and marks have 80 of them.
+const CALLS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(15).unwrap();
 
 /// How often the detector looks unless configured, in minutes.
 const EVERY_MINUTES: u64 = 60;

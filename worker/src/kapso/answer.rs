@@ -15,12 +15,12 @@ pub enum Answer {
     /// It may have reached the server, and no whole answer came.
     Lost(String),
     /// The server answered.
-    Reply(Reply),
+    Response(Response),
 }
 
 /// An answer of the server's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After`.
@@ -37,13 +37,13 @@ impl Answer {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Reply(reply) => Some(reply.status),
+            Self::Response(response) => Some(response.status),
             Self::NotAsked(_) | Self::NotSent(_) | Self::Lost(_) => None,
         }
     }
 }
 
-impl Reply {
+impl Response {
     fn json(&self) -> Option<Value> {
         serde_json::from_str(&self.body).ok()
     }

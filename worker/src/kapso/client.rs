@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-use super::{Answer, ApiStyle, Reply, Target, conversation_api, meta_proxy};
+use super::{Answer, ApiStyle, Covering, Response, Target, conversation_api, meta_proxy};
 
 /// How long a connection may take. Nothing has been sent by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -70,10 +70,26 @@ impl Client {
         &self.key_id
     }
 
-    /// Whether marking a message as read covers those before it.
+    /// Which marks cover those of the messages before theirs.
     #[must_use]
-    pub fn marks_cover_earlier(&self) -> bool {
-        self.style.marks_cover_earlier()
+    pub fn covering(&self) -> Covering {
+        match self.style {
+            ApiStyle::MetaProxy => Covering::All,
+            ApiStyle::Conversation if self.has_proxy() => Covering::WithoutKapsosId,
+            ApiStyle::Conversation => Covering::None,
+        }
+    }
+
+    /// Whether there is another API beside its own, for marks.
+    #[must_use]
+    pub fn has_proxy(&self) -> bool {
+        self.marks.is_some()
+    }
+
+    /// Whether a mark goes by that other API.
+    #[must_use]
+    pub fn marks_by_proxy(&self, target: Target<'_>) -> bool {
+        self.has_proxy() && target.kapso_message_id.is_none()
     }
 
     /// Sends a text, and tells what came of it. The effect's id goes with it where the API
@@ -148,11 +164,11 @@ impl Client {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| pause_of(text, OffsetDateTime::now_utc()));
         match response.text().await {
-            Ok(body) => Answer::Reply(Reply { status, retry_after, body }),
+            Ok(body) => Answer::Response(Response { status, retry_after, body }),
             // The status came, but not what it says: a success without its body is one.
             Err(error) if (200..300).contains(&status) => {
                 tracing::warn!(error = cause(&error), "an answer was cut short");
-                Answer::Reply(Reply { status, retry_after, body: String::new() })
+                Answer::Response(Response { status, retry_after, body: String::new() })
             }
             Err(error) => Answer::Lost(cause(&error)),
         }
@@ -178,7 +194,7 @@ fn pause_of(text: &str, now: OffsetDateTime) -> Option<Duration> {
 }
 
 /// The innermost cause, without the address: it can hold a number.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

@@ -11,10 +11,10 @@ mod meta_proxy;
 pub mod platform;
 mod settings;
 
-pub use addressing::{ApiStyle, Reach, Target};
-pub use answer::{Answer, Reply};
+pub use addressing::{ApiStyle, Covering, Reach, Target};
+pub use answer::{Answer, Response};
 pub use client::Client;
-pub(crate) use client::REQUEST_TIMEOUT;
+pub(crate) use client::{REQUEST_TIMEOUT, cause};
 pub(crate) use meta_proxy::effect_of_callback;
 pub use settings::Api;
 pub(crate) use settings::is_at_kapso;

@@ -69,8 +69,9 @@ pub(super) async fn messages(tx: &mut PgConnection, old: &str, new: &str) -> sql
         "DELETE FROM message_statuses WHERE message_id = $1 AND $2 <> message_id",
         super::reactions::MERGE_MESSAGE,
         "DELETE FROM reactions WHERE message_id = $1 AND $2 <> message_id",
-        // What both owed is owed once. Until it leaves, it is addressed by what both said, as
-        // `effects/join.rs` has it, as long as `effects/known.rs` lets anything be learnt of it.
+        // What both owed is owed once. Until it leaves, it goes by the names, the recipient and the deadline that both
+        // said, as `effects/join.rs` has it, as long as `effects/known.rs` lets anything be learnt of it; its number,
+        // its lane and its refusal stay its own.
         concat!(
             rivals!(),
             "UPDATE effects SET kapso_message_id = LEAST(effects.kapso_message_id, other.kapso_message_id),

@@ -1,6 +1,6 @@
 //! One webhook, posted as Kapso posts it, and what came back.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::{
@@ -8,6 +8,8 @@ use reqwest::{
     header::{CONTENT_TYPE, LOCATION},
 };
 use serde_json::Value;
+
+use crate::kapso;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -95,7 +97,7 @@ pub async fn post(http: &reqwest::Client, url: Url, headers: &Headers, body: &[u
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
     let mut answer = match request.send().await {
         Ok(answer) => answer,
-        Err(error) => return Sent::Failed { how: failure(&error), why: cause(&error) },
+        Err(error) => return Sent::Failed { how: failure(&error), why: kapso::cause(&error) },
     };
     let status = answer.status().as_u16();
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -109,7 +111,7 @@ pub async fn post(http: &reqwest::Client, url: Url, headers: &Headers, body: &[u
 }
 
 fn failure(error: &reqwest::Error) -> Failure {
-    let text = cause(error).to_lowercase();
+    let text = kapso::cause(error).to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if error.is_timeout() {
         Failure::Late
@@ -122,17 +124,4 @@ fn failure(error: &reqwest::Error) -> Failure {
     } else {
         Failure::Other
     }
-}
-
-/// The innermost cause of an error, in words.
-#[must_use]
-pub fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    if error.source().is_none() { "the request failed".to_owned() } else { innermost.to_string() }
 }

@@ -1,6 +1,8 @@
 //! Effects as a person looks at them, and as one decides about them.
 
-use sqlx::{FromRow, PgPool};
+use contract::shown;
+use serde_json::Value;
+use sqlx::{FromRow, PgPool, types::Json};
 use time::OffsetDateTime;
 
 use crate::effects::choose::UNKNOWN_HOLDS;
@@ -58,6 +60,10 @@ pub struct Effect {
     pub outcome: Option<String>,
     /// The message that it became.
     pub sent_message_id: Option<String>,
+    /// How far that message has got.
+    pub sent_status: Option<String>,
+    /// Why it failed, as it was told.
+    pub sent_error: Option<Json<Value>>,
     /// When it was owed.
     pub created_at: OffsetDateTime,
     /// When it was settled.
@@ -70,6 +76,22 @@ pub struct Effect {
     pub waits_for: Option<i64>,
     /// How many were wanted, with those beyond the limit.
     pub total: i64,
+}
+
+impl Effect {
+    /// Why the message that it became failed after Kapso had taken it, if it did: in words, and without numbers.
+    #[must_use]
+    pub fn failed_since(&self) -> Option<String> {
+        self.sent_status.as_deref().filter(|status| *status == "failed")?;
+        let error = self.sent_error.as_ref().map(|Json(error)| error.get(0).unwrap_or(error));
+        let field = |name: &str| error?.get(name);
+        let text = ["title", "message", "details"].into_iter().find_map(|name| field(name)?.as_str());
+        let text = shown::remark(text.or(error.and_then(Value::as_str)).unwrap_or("no reason was given"));
+        Some(match field("code").and_then(Value::as_i64) {
+            Some(code) => format!("{text} ({code})"),
+            None => text,
+        })
+    }
 }
 
 /// One request that was allowed to leave.
@@ -92,12 +114,13 @@ macro_rules! effects {
         concat!(
             "SELECT effects.id, state, kind, message_id, effects.conversation_id, lane, recipient, effects.body, rule,
                 attempts, next_at, expires_at, lease, outcome, sent_message_id, created_at, settled_at, retried_at,
-                messages.occurred_at AS written_at, ",
+                sent.status AS sent_status, sent.error AS sent_error, messages.occurred_at AS written_at, ",
             $waits_for,
             " AS waits_for, ",
             $total,
             " AS total
-             FROM effects LEFT JOIN messages ON messages.id = message_id "
+             FROM effects LEFT JOIN messages ON messages.id = message_id
+             LEFT JOIN messages sent ON sent.id = sent_message_id "
         )
     };
 }

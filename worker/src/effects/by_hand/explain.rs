@@ -20,8 +20,14 @@ pub fn explain(effect: &Effect, lane: Option<&Lane>, now: OffsetDateTime) -> Exp
     let outcome = effect.outcome.as_deref().unwrap_or("nothing more is on record");
     let (why, next) = match effect.state.as_str() {
         "done" => {
-            let at = effect.settled_at.map(at).unwrap_or_default();
-            (format!("Kapso took it at {at}."), "Nothing: it is done.".to_owned())
+            let taken = format!("Kapso took it at {}.", effect.settled_at.map(at).unwrap_or_default());
+            match effect.failed_since() {
+                Some(why) => (
+                    format!("{taken} WhatsApp did not deliver it: {why}."),
+                    "Nothing: it is not sent again.".to_owned(),
+                ),
+                None => (taken, "Nothing: it is done.".to_owned()),
+            }
         }
         "discarded" => (
             format!("It is discarded: {outcome}."),
@@ -95,6 +101,8 @@ fn at(time: OffsetDateTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use sqlx::types::Json;
     use time::{Duration, macros::datetime};
 
     use super::*;
@@ -118,6 +126,8 @@ mod tests {
             lease: None,
             outcome: None,
             sent_message_id: None,
+            sent_status: None,
+            sent_error: None,
             created_at: NOW,
             settled_at: None,
             retried_at: None,
@@ -140,6 +150,11 @@ mod tests {
             settled_at: Some(NOW - Duration::minutes(1)),
             ..effect()
         };
+        let failed = |error| Effect {
+            sent_status: Some("failed".to_owned()),
+            sent_error: Some(Json(error)),
+            ..settled("done", "done")
+        };
         let paused = Lane {
             id: "1/2".to_owned(),
             phone_number_id: None,
@@ -160,7 +175,15 @@ mod tests {
             (Effect { lease: Some(NOW + Duration::MINUTE), ..effect() }, None, "right now"),
             (Effect { lease: Some(NOW - Duration::MINUTE), ..effect() }, None, "makes it unknown"),
             (Effect { expires_at: NOW - Duration::MINUTE, ..effect() }, None, "discards it"),
-            (settled("done", "done"), None, "Kapso took it at 2026-11-25 11:59:00 UTC"),
+            (settled("done", "done"), None, "Kapso took it at 2026-11-25 11:59:00 UTC. Nothing: it is done."),
+            (
+                failed(json!([{"code": 131_047, "title": "Re-engagement message"}])),
+                None,
+                "Re-engagement message (131047).",
+            ),
+            (failed(json!({"message": "to +56911110001"})), None, "WhatsApp did not deliver it: to …."),
+            (failed(json!("expired")), None, "did not deliver it: expired."),
+            (failed(json!(null)), None, "did not deliver it: no reason was given."),
             (settled("discarded", "too old"), None, "It is discarded: too old."),
             (settled("unknown", "HTTP 504"), None, "wait for it until 2026-11-25 12:09:00 UTC"),
         ] {

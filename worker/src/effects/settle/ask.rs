@@ -17,6 +17,7 @@ use crate::{
         Answer, Client,
         listing::{Asked, Page, is_asked_again},
     },
+    outage::in_time,
 };
 
 /// How long one who asks is taken to be asking: longer than a page may take.
@@ -103,14 +104,14 @@ impl Asker<'_> {
     }
 
     async fn ask(&self, of: &str, asked: &Asked<'_>) -> Result<Result<Page, NotGiven>, AskError> {
-        let question = self.allowed(of).await?;
+        let question = in_time(self.allowed(of)).await?;
         let answer = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(AskError::Stopped),
             answer = self.client.list(asked) => answer,
         };
         let (page, outcome) = read(asked, &answer);
-        self.note(question, &answer, &outcome).await?;
+        in_time(self.note(question, &answer, &outcome)).await?;
         Ok(page.map_err(|again| NotGiven { why: outcome, again }))
     }
 
@@ -186,8 +187,8 @@ fn may_ask(key: &Key, calls: i64, listings: i64, limit: i64) -> bool {
 /// What an answer says of the key.
 fn standing(answer: &Answer) -> Standing {
     match answer {
-        Answer::Reply(reply) if reply.status == 429 => Standing::Limited(retry_after(reply)),
-        Answer::Reply(reply) if reply.status == 401 => Standing::Refused,
+        Answer::Response(response) if response.status == 429 => Standing::Limited(retry_after(response)),
+        Answer::Response(response) if response.status == 401 => Standing::Refused,
         _ => Standing::Untold,
     }
 }
@@ -197,7 +198,7 @@ fn read(asked: &Asked<'_>, answer: &Answer) -> (Result<Page, bool>, String) {
     match answer {
         Answer::NotAsked(why) => (Err(false), why.clone()),
         Answer::NotSent(why) | Answer::Lost(why) => (Err(true), why.clone()),
-        Answer::Reply(reply) if (200..300).contains(&reply.status) => match asked.read(reply) {
+        Answer::Response(response) if (200..300).contains(&response.status) => match asked.read(response) {
             Some(page) => {
                 let items = page.items.len();
                 (Ok(page), format!("{items} items"))
@@ -205,7 +206,7 @@ fn read(asked: &Asked<'_>, answer: &Answer) -> (Result<Page, bool>, String) {
             None => (Err(true), "the answer is no page of a listing".to_owned()),
         },
         // A number or a conversation that is not there proves nothing of what was in it.
-        Answer::Reply(reply) => (Err(is_asked_again(reply.status)), reply.summary()),
+        Answer::Response(response) => (Err(is_asked_again(response.status)), response.summary()),
     }
 }
 
@@ -214,7 +215,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::kapso::Reply;
+    use crate::kapso::Response;
 
     #[test]
     fn a_quarter_of_the_calls_may_be_listings() {
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn only_a_whole_page_proves_anything() {
         let read = |status, body: &str| {
-            let answer = Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() });
+            let answer = Answer::Response(Response { status, retry_after: None, body: body.to_owned() });
             read(&Asked::MessagesOf("c", 1), &answer).0
         };
         assert!(read(200, r#"{"data":[]}"#).is_ok());

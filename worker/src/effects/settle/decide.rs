@@ -71,13 +71,18 @@ impl Doubt {
         let (Some(first), Some(last)) = (self.absent_at, self.absent_again_at) else { return false };
         first >= self.deadline && last >= second_listing(self.deadline, first, patience)
     }
+}
 
-    /// When the next listing is to be asked for, after one that lacks it.
-    pub(super) fn next_listing_at(&self, asked_at: OffsetDateTime, patience: Duration) -> OffsetDateTime {
-        let first = self.absent_at.unwrap_or(asked_at);
-        let second = second_listing(self.deadline, first, patience);
-        if asked_at < second { second } else { asked_at + apart(patience) }
-    }
+/// When to ask again after a listing, asked for at `asked_at`, that lacks a reply. `absent_at`: when the first such
+/// listing was asked for; none where this is the first.
+pub(super) fn next_listing_at(
+    deadline: OffsetDateTime,
+    absent_at: Option<OffsetDateTime>,
+    asked_at: OffsetDateTime,
+    patience: Duration,
+) -> OffsetDateTime {
+    let second = second_listing(deadline, absent_at.unwrap_or(asked_at), patience);
+    if asked_at < second { second } else { asked_at + apart(patience) }
 }
 
 /// The earliest time of the listing that counts as the second.
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_next_listing_is_asked_for_when_it_can_count() {
-        let next = |absent, asked| doubt(absent, None).next_listing_at(at(asked), PATIENCE);
+        let next = |absent: Option<i64>, asked| next_listing_at(at(10), absent.map(at), at(asked), PATIENCE);
         assert_eq!(next(None, 11), at(70));
         assert_eq!(next(Some(11), 30), at(70), "one of its neighbours' did not count");
         assert_eq!(next(None, 100), at(115));

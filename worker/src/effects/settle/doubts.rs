@@ -17,7 +17,7 @@ pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// A reply that has no message yet.
 #[derive(Clone, Debug, FromRow)]
-pub(super) struct Reply {
+pub(super) struct InDoubt {
     pub(super) lane: String,
     pub(super) id: i64,
     state: String,
@@ -34,7 +34,7 @@ pub(super) struct Reply {
     given_up: bool,
 }
 
-impl Reply {
+impl InDoubt {
     /// What is decided from.
     pub(super) fn doubt(&self) -> Doubt {
         // What was listed about an attempt says nothing of a later one.
@@ -60,7 +60,7 @@ impl Reply {
 /// What is known of one lane.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub(super) replies: Vec<Reply>,
+    pub(super) replies: Vec<InDoubt>,
     pub(super) claimants: Vec<Claimant>,
     pub(super) candidates: Vec<Candidate>,
 }
@@ -191,7 +191,7 @@ pub(super) async fn look(
     lanes: Lanes<'_>,
 ) -> sqlx::Result<(BTreeMap<String, Known>, OffsetDateTime)> {
     let one = if let Lanes::One(lane) = lanes { Some(lane) } else { None };
-    let replies: Vec<Reply> = sqlx::query_as(REPLIES)
+    let replies: Vec<InDoubt> = sqlx::query_as(REPLIES)
         .bind(!matches!(lanes, Lanes::Open))
         .bind(one)
         .fetch_all(&mut *connection)

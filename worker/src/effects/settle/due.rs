@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{
     ask::{Asker, LEASE_SECONDS},
     claim::CLOCKS,
-    decide::{Doubt, HORIZON},
+    decide::{HORIZON, next_listing_at},
 };
 use crate::kapso::ApiStyle;
 
@@ -25,7 +25,6 @@ pub(super) struct Due {
     pub(super) deadline: OffsetDateTime,
     pub(super) absent_at: Option<OffsetDateTime>,
     pub(super) failures: i32,
-    pub(super) expires_at: OffsetDateTime,
     pub(super) body: Option<String>,
     pub(super) recipient: Option<String>,
     pub(super) phone_number_id: Option<String>,
@@ -52,7 +51,7 @@ pub(super) struct Group {
 /// Others of the same number come along where their deadline has passed.
 pub(super) async fn take(pool: &PgPool, style: ApiStyle, token: &str) -> sqlx::Result<Option<Group>> {
     const TAKE: &str = "WITH open AS (
-            SELECT effect_id AS id, next_listing_at, lane, body, recipient, phone_number_id, expires_at,
+            SELECT effect_id AS id, next_listing_at, lane, body, recipient, phone_number_id,
                 CASE WHEN $2 THEN phone_number_id ELSE conversation_id END AS asked_of
             FROM effect_doubts JOIN effects ON effects.id = effect_id AND attempts = attempt
             WHERE state = 'unknown' AND given_up_at IS NULL AND deadline <= now()
@@ -64,7 +63,7 @@ pub(super) async fn take(pool: &PgPool, style: ApiStyle, token: &str) -> sqlx::R
          UPDATE effect_doubts taken SET asked_by = $1, asked_until = now() + make_interval(secs => $4)
          FROM open JOIN first USING (asked_of) LEFT JOIN lanes ON lanes.id = open.lane
          WHERE taken.effect_id = open.id AND (asked_until IS NULL OR asked_until < now())
-         RETURNING effect_id, attempt, since, deadline, absent_at, failures, expires_at, body, recipient,
+         RETURNING effect_id, attempt, since, deadline, absent_at, failures, body, recipient,
             open.phone_number_id, lanes.contact_id, asked_of, now() AS asked_at";
     let due: Vec<Due> = sqlx::query_as(TAKE)
         .bind(token)
@@ -83,16 +82,7 @@ pub(super) async fn take(pool: &PgPool, style: ApiStyle, token: &str) -> sqlx::R
 /// and evidence is looked at before absence.
 pub(super) async fn note_absent(asker: &Asker<'_>, group: &Group, patience: Duration) -> sqlx::Result<()> {
     for due in &group.due {
-        let doubt = Doubt {
-            done: false,
-            pending: false,
-            deadline: due.deadline,
-            absent_at: due.absent_at,
-            absent_again_at: None,
-            settled_at: None,
-            expires_at: due.expires_at,
-            given_up: false,
-        };
+        let next = next_listing_at(due.deadline, due.absent_at, group.asked_at, patience);
         sqlx::query(
             "UPDATE effect_doubts SET absent_again_at = CASE WHEN absent_at IS NOT NULL THEN $4 END,
                 absent_at = COALESCE(absent_at, $4), failures = 0,
@@ -104,7 +94,7 @@ pub(super) async fn note_absent(asker: &Asker<'_>, group: &Group, patience: Dura
         .bind(due.attempt)
         .bind(asker.token)
         .bind(group.asked_at)
-        .bind(doubt.next_listing_at(group.asked_at, patience))
+        .bind(next)
         .bind(LOOKED_AT_WITHIN.as_secs_f64())
         .execute(asker.pool)
         .await?;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::{
     claim::{By, Candidate, claims},
     decide::Verdict,
-    doubts::{self, Known, Lanes, Reply},
+    doubts::{self, InDoubt, Known, Lanes},
 };
 use crate::{
     effects::{record, reply},
@@ -55,7 +55,7 @@ impl Settled {
 }
 
 /// A reply, what is to be done about it, and the message that it is found to be.
-pub(super) type Decided<'a> = (&'a Reply, Verdict, Option<(&'a Candidate, By)>);
+pub(super) type Decided<'a> = (&'a InDoubt, Verdict, Option<(&'a Candidate, By)>);
 
 /// What is to be settled of a lane, as far as it was looked at without a lock.
 pub(super) fn verdicts(known: &Known, patience: Duration, now: OffsetDateTime) -> Vec<Decided<'_>> {
@@ -118,7 +118,7 @@ async fn once(
 /// A reply went out, and this message is it. What was done without a name keeps its outcome.
 async fn done(
     tx: &mut PgConnection,
-    reply: &Reply,
+    reply: &InDoubt,
     message: &Candidate,
     by: By,
     lock: Lock,
@@ -151,7 +151,7 @@ async fn done(
 
 /// A reply did not go out. It stays in doubt until it is settled otherwise: should it turn up
 /// after all before it is leased, it is not sent.
-async fn again(tx: &mut PgConnection, reply: &Reply) -> sqlx::Result<Option<Settled>> {
+async fn again(tx: &mut PgConnection, reply: &InDoubt) -> sqlx::Result<Option<Settled>> {
     let changed = sqlx::query(
         "UPDATE effects SET state = 'pending', settled_at = NULL, next_at = now(), lease_token = NULL, outcome = $3
          WHERE id = $1 AND attempts = $2 AND state = 'unknown' AND expires_at > now()",
@@ -165,7 +165,7 @@ async fn again(tx: &mut PgConnection, reply: &Reply) -> sqlx::Result<Option<Sett
 }
 
 /// A reply stays unknown, and says so.
-async fn give_up(tx: &mut PgConnection, reply: &Reply) -> sqlx::Result<Option<Settled>> {
+async fn give_up(tx: &mut PgConnection, reply: &InDoubt) -> sqlx::Result<Option<Settled>> {
     sqlx::query("UPDATE effect_doubts SET given_up_at = now() WHERE effect_id = $1")
         .bind(reply.id)
         .execute(&mut *tx)

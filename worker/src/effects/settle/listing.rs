@@ -20,6 +20,7 @@ use crate::{
     fault::Fault,
     gaps::{Listed, OfConversation, OfNumber, Raw, Window, not_known},
     kapso::{ApiStyle, effect_of_callback},
+    outage::in_time,
     store::{Batch, Store},
 };
 
@@ -31,7 +32,7 @@ const NOT_NOW: Duration = Duration::from_secs(5);
 
 /// What a listing came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Listing {
+pub(super) enum CameTo {
     /// It was read to its end, and this many messages were stored.
     Whole(usize),
     /// It failed, or did not say enough: it proves nothing.
@@ -40,7 +41,7 @@ pub(super) enum Listing {
     PutOff,
 }
 
-impl Listing {
+impl CameTo {
     /// As the figures name it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -57,28 +58,28 @@ pub(super) async fn ask(
     asker: &Asker<'_>,
     group: &Group,
     patience: Duration,
-) -> Result<Listing, AskError> {
+) -> Result<CameTo, AskError> {
     let found = match read(asker, group).await {
-        Ok(found) => keep(store, asker.client.style(), group, found).await,
+        Ok(found) => in_time(keep(store, asker.client.style(), group, found)).await,
         Err(error) => Err(error),
     };
     match found {
         Ok(stored) => {
-            note_absent(asker, group, patience).await?;
-            Ok(Listing::Whole(stored))
+            in_time(note_absent(asker, group, patience)).await?;
+            Ok(CameTo::Whole(stored))
         }
         Err(AskError::Failed(why)) => {
             tracing::warn!(effects = group.due.len(), why, "a listing proves nothing about replies in doubt");
             for due in &group.due {
-                put_off(asker, due, pause_after(due.failures + 1), 1).await?;
+                in_time(put_off(asker, due, pause_after(due.failures + 1), 1)).await?;
             }
-            Ok(Listing::Failed)
+            Ok(CameTo::Failed)
         }
         Err(AskError::NotNow | AskError::Stopped | AskError::Lost) => {
             for due in &group.due {
-                put_off(asker, due, NOT_NOW, 0).await?;
+                in_time(put_off(asker, due, NOT_NOW, 0)).await?;
             }
-            Ok(Listing::PutOff)
+            Ok(CameTo::PutOff)
         }
         Err(error @ AskError::Database(_)) => Err(error),
     }
@@ -218,7 +219,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::event::Listing as Listed;
+    use crate::event::Listing;
 
     const BEGAN: OffsetDateTime = datetime!(2026-11-25 10:00 UTC);
 
@@ -230,7 +231,6 @@ mod tests {
             deadline: BEGAN,
             absent_at: None,
             failures: 0,
-            expires_at: BEGAN,
             body: Some("¿En qué?".to_owned()),
             recipient: Some("569".to_owned()),
             phone_number_id: Some("2077".to_owned()),
@@ -248,7 +248,7 @@ mod tests {
         let window = Window { since: group.since, until: BEGAN + AHEAD };
         let raw = |message: &Value| {
             let beside = Map::from_iter([("phone_number_id".to_owned(), json!("2077"))]);
-            Raw { listing: Listed::MetaProxy, message: message.clone(), beside }
+            Raw { listing: Listing::MetaProxy, message: message.clone(), beside }
         };
         group.sift(messages.iter().map(raw).collect(), window, &mut found).ok()?;
         Some(found.len())

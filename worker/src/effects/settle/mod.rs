@@ -31,10 +31,10 @@ use self::{
     ask::{AskError, Asker},
     doubts::Lanes,
     lane::Settled,
-    listing::Listing,
+    listing::CameTo,
 };
 use super::ApiKey;
-use crate::{figures, kapso::Client, store::Store, wake::before_next_look};
+use crate::{figures, kapso::Client, outage::in_time, store::Store, wake::before_next_look};
 
 /// How often what is projected is looked at, and what is due to be asked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -83,17 +83,19 @@ async fn look(store: &Store, settings: Settle, stop: &CancellationToken) {
 }
 
 async fn look_once(store: &Store, settings: Settle, lanes: Lanes<'_>) -> sqlx::Result<()> {
-    let mut connection = store.pool.acquire().await?;
-    doubts::keep(&mut connection).await?;
-    let (known, now) = doubts::look(&mut connection, lanes).await?;
-    drop(connection);
+    let (known, now) = in_time(async {
+        let mut connection = store.pool.acquire().await?;
+        doubts::keep(&mut connection).await?;
+        doubts::look(&mut connection, lanes).await
+    })
+    .await?;
     let mut failed = None;
     for (lane, known) in &known {
         if lane::verdicts(known, settings.patience, now).is_empty() {
             continue;
         }
         // One that fails costs itself only.
-        match lane::settle(&store.pool, lane, settings.patience).await {
+        match in_time(lane::settle(&store.pool, lane, settings.patience)).await {
             Ok(settled) => settled.into_iter().for_each(|(effect, settled)| tell(effect, settled)),
             Err(error) => failed = Some(error),
         }
@@ -138,10 +140,10 @@ async fn ask(store: &Store, client: &Client, key: &ApiKey, settings: Settle, sto
 
 /// Whether something was asked for, so that there may be more.
 async fn ask_once(store: &Store, asker: &Asker<'_>, settings: Settle) -> Result<bool, AskError> {
-    let Some(group) = due::take(&store.pool, asker.client.style(), asker.token).await? else {
+    let Some(group) = in_time(due::take(&store.pool, asker.client.style(), asker.token)).await? else {
         return Ok(false);
     };
     let listed = listing::ask(store, asker, &group, settings.patience).await?;
     figures::doubts_listed(listed.name());
-    Ok(listed != Listing::PutOff)
+    Ok(listed != CameTo::PutOff)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use super::{Answer, Client, Reply};
+use super::{Answer, Client, Response};
 
 /// The most items that Kapso lists on a page; more is refused by one API, and cut by the other.
 pub const PAGE: usize = 100;
@@ -95,8 +95,8 @@ impl Asked<'_> {
 
     /// The page that an answer is; none when it is no page of this listing.
     #[must_use]
-    pub fn read(&self, reply: &Reply) -> Option<Page> {
-        let mut body: Value = serde_json::from_str(&reply.body).ok()?;
+    pub fn read(&self, response: &Response) -> Option<Page> {
+        let mut body: Value = serde_json::from_str(&response.body).ok()?;
         let Value::Array(items) = body.get_mut("data")?.take() else { return None };
         let next = match self {
             Self::Configs(page) | Self::Conversations(page) | Self::MessagesOf(_, page) => {
@@ -121,8 +121,8 @@ mod tests {
     use super::*;
 
     fn read(asked: &Asked<'_>, body: &Value) -> Option<(usize, Next)> {
-        let reply = Reply { status: 200, retry_after: None, body: body.to_string() };
-        asked.read(&reply).map(|page| (page.items.len(), page.next))
+        let response = Response { status: 200, retry_after: None, body: body.to_string() };
+        asked.read(&response).map(|page| (page.items.len(), page.next))
     }
 
     fn of_number() -> NumberPage {

@@ -59,19 +59,19 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// What an answer is: a success's body (null where there is none), or why it is none.
 pub(super) fn judge(what: &'static str, answer: Answer) -> Result<Value, PlatformError> {
-    let reply = match answer {
+    let response = match answer {
         Answer::NotAsked(why) | Answer::NotSent(why) | Answer::Lost(why) => {
             return Err(PlatformError::Away { what, why });
         }
-        Answer::Reply(reply) => reply,
+        Answer::Response(response) => response,
     };
-    let why = reply.summary();
-    match reply.status {
-        200..300 if reply.body.trim().is_empty() => Ok(Value::Null),
-        200..300 => serde_json::from_str(&reply.body).map_err(|_| PlatformError::Unreadable(what)),
+    let why = response.summary();
+    match response.status {
+        200..300 if response.body.trim().is_empty() => Ok(Value::Null),
+        200..300 => serde_json::from_str(&response.body).map_err(|_| PlatformError::Unreadable(what)),
         401 | 403 => Err(PlatformError::TokenRefused(why)),
         404 => Err(PlatformError::NotFound { what, why }),
-        429 => Err(PlatformError::Limited(reply.retry_after.unwrap_or(RATE_WINDOW))),
+        429 => Err(PlatformError::Limited(response.retry_after.unwrap_or(RATE_WINDOW))),
         408 | 409 | 425 | 500.. => Err(PlatformError::Away { what, why }),
         _ => Err(PlatformError::Refused { what, why }),
     }
@@ -80,10 +80,10 @@ pub(super) fn judge(what: &'static str, answer: Answer) -> Result<Value, Platfor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kapso::Reply;
+    use crate::kapso::Response;
 
     fn judged(status: u16, body: &str) -> Result<Value, PlatformError> {
-        judge("x", Answer::Reply(Reply { status, retry_after: None, body: body.to_owned() }))
+        judge("x", Answer::Response(Response { status, retry_after: None, body: body.to_owned() }))
     }
 
     #[test]

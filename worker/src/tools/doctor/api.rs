@@ -52,20 +52,25 @@ async fn listed(scope: &Scope) -> Finding {
 
 fn judged(answer: &Answer, host: &str) -> Finding {
     const ABOUT: &str = "token";
-    let reply = match answer {
-        Answer::Reply(reply) => reply,
+    let response = match answer {
+        Answer::Response(response) => response,
         Answer::NotAsked(why) | Answer::NotSent(why) | Answer::Lost(why) => {
             let remedy = "is KAPSO_API_BASE_URL right, and may this machine reach it (DNS, firewall)?";
             return Finding::wrong(ABOUT, format!("Kapso's API at {host} does not answer: {why}"), remedy);
         }
     };
-    let said = screen::plain(&reply.summary());
-    match reply.status {
+    let said = screen::plain(&response.summary());
+    match response.status {
         200..300 => Finding::fine(ABOUT, format!("Kapso's API at {host} takes our token")),
         401 | 403 => Finding::wrong(
             ABOUT,
             format!("Kapso refuses the token: {said}"),
             "put the API key of this project into KAPSO_API_TOKEN, and restart the workers",
+        ),
+        300..=399 => Finding::wrong(
+            ABOUT,
+            format!("Kapso's API at {host} says that it is elsewhere: {said}"),
+            "check KAPSO_API_BASE_URL (https://app.kapso.ai/api/v1): it is called without following redirects",
         ),
         404 => Finding::wrong(
             ABOUT,

@@ -131,7 +131,14 @@ fn token(settings: &Settings) -> Finding {
 /// What leaves this machine unencrypted. Private networks are like that, so it is a remark.
 fn connections(settings: &Settings) -> Finding {
     const ABOUT: &str = "connections";
-    let mut plain: Vec<&str> = ["KAPSO_API_BASE_URL", "KAPSO_PLATFORM_URL", "BUZON_PUBLIC_URL"]
+    const ADDRESSES: [&str; 5] = [
+        "KAPSO_API_BASE_URL",
+        "KAPSO_META_PROXY_URL",
+        "KAPSO_PLATFORM_URL",
+        "BUZON_PUBLIC_URL",
+        "BUZON_ALERT_URL",
+    ];
+    let mut plain: Vec<&str> = ADDRESSES
         .into_iter()
         .filter(|name| {
             let url = settings.text(name).and_then(|text| Url::parse(text.trim()).ok());

@@ -6,10 +6,7 @@ use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
 use super::{check::Scope, figures::Figures, guide, report::Finding};
-use crate::{
-    ingest_url::IngestUrl,
-    tools::{post, screen},
-};
+use crate::{ingest_url::IngestUrl, kapso, tools::screen};
 
 /// A spool fuller than this is near its end.
 const NEARLY_FULL: f64 = 0.8;
@@ -79,7 +76,7 @@ async fn ready(http: &reqwest::Client, url: Url) -> Finding {
         ),
         Err(error) => Finding::wrong(
             ABOUT,
-            format!("nobody answers at {place} ({})", post::cause(&error)),
+            format!("nobody answers at {place} ({})", kapso::cause(&error)),
             "start ingest; where it is on another machine, set BUZON_INGEST_URL",
         )
         .named(guide::REFUSED),

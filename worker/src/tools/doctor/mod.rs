@@ -28,6 +28,8 @@ use self::{
 };
 use super::{post, screen};
 
+pub(crate) use self::road::KIND as TEST_KIND;
+
 /// What is asked for on the command line.
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {

@@ -83,6 +83,8 @@ struct Told {
     settled_at: Option<String>,
     retried_at: Option<String>,
     sent_message_id: Option<String>,
+    sent_status: Option<String>,
+    sent_error: Option<String>,
 }
 
 impl Told {
@@ -109,6 +111,8 @@ impl Told {
             settled_at: effect.settled_at.map(screen::instant),
             retried_at: effect.retried_at.map(screen::instant),
             sent_message_id: effect.sent_message_id.as_deref().map(|id| open(id, shown::id)),
+            sent_status: effect.sent_status.clone(),
+            sent_error: effect.failed_since(),
         }
     }
 }

@@ -103,6 +103,7 @@ fn fields(shown: &Shown) -> anyhow::Result<()> {
     optional("text", &effect.body)?;
     optional("to", &effect.recipient)?;
     optional("sent as", &effect.sent_message_id)?;
+    optional("  status", &effect.sent_status)?;
     optional("conversation", &effect.conversation_id)?;
     field("lane", &effect.lane)?;
     match (&shown.lane_paused_until, &shown.lane_pause_reason) {

@@ -1,6 +1,9 @@
 //! Whom to ask, about which number, and what our settings say the webhook should be.
 
-use contract::settings::{Secret, Settings, SettingsError};
+use contract::{
+    secrets,
+    settings::{Secret, Settings, SettingsError},
+};
 
 use super::Which;
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
         Api, ApiStyle,
         platform::{Platform, Webhook, platform_url},
     },
-    settings::{token, webhook_secrets},
+    settings::token,
     webhooks::{self, Wanted},
 };
 
@@ -35,7 +38,7 @@ impl Place {
             platform,
             url: public.as_ref().map(|public| public.door().to_string()),
             public,
-            secrets: webhook_secrets(settings)?,
+            secrets: secrets::webhook(settings)?,
             style: Api::read(settings)?.style,
             number: settings.text("KAPSO_PHONE_NUMBER_ID"),
         })

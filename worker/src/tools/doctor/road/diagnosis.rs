@@ -1,5 +1,6 @@
 //! Why a test event was not taken. Pure: from answers to a finding.
 
+use contract::signature::Refused;
 use reqwest::Url;
 
 use super::super::{guide, report::Finding};
@@ -24,9 +25,6 @@ pub(super) struct Tried<'a> {
 }
 
 const ABOUT: &str = "answer";
-/// The texts of our door (`contract::signature::Refused`).
-const MISSING: &str = "Missing X-Kapso-Signature header";
-const INVALID: &str = "Invalid webhook signature";
 /// Our answer to another path.
 const NOTHING_HERE: &str = "Nothing is here";
 
@@ -85,14 +83,15 @@ fn refused(tried: &Tried<'_>, answered: &Answered) -> Finding {
     let (url, status) = (tried.url, answered.status);
     // Problem details are ours; pages are somebody else's.
     let detail = answered.says("detail");
+    let is = |refused: Refused| detail == Some(refused.to_string());
     match (status, detail.as_deref()) {
-        (401, Some(MISSING)) => Finding::wrong(
+        (401, Some(_)) if is(Refused::Missing) => Finding::wrong(
             ABOUT,
             format!("the signature headers do not arrive at ingest by {url}"),
             "something between drops them: let the proxy pass X-Webhook-Signature and X-Kapso-Signature on",
         )
         .named(guide::MISSING),
-        (401, Some(INVALID)) => invalid(tried),
+        (401, Some(_)) if is(Refused::Invalid) => invalid(tried),
         (401, Some(_)) => {
             let says = format!("a signature header arrives twice at ingest by {url}");
             Finding::wrong(ABOUT, says, "the proxy adds it once more: let it not")

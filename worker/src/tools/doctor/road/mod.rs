@@ -21,7 +21,7 @@ use crate::{
     tools::post::{Sent, post},
 };
 
-pub(super) use probe::KIND;
+pub(crate) use probe::KIND;
 
 /// Where the test event goes.
 struct Target {

@@ -7,7 +7,7 @@ use contract::{
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 
 /// How many webhooks wait, in nobody's hands.
-pub(super) async fn length(broker: &Broker) -> Result<u32, BrokerError> {
+pub async fn waiting(broker: &Broker) -> Result<u32, BrokerError> {
     let connection = broker.connect().await?;
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
