@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::wait;
-use kapso_sim::{Dialect, Fault, InboundMessage, Outcome, PersonsMessage, SentIds};
+use kapso_sim::{Dialect, Fault, InboundMessage, Outcome, PersonsMessage, SentIds, Statuses};
 
 use crate::scene::{PATIENCE, Said, Scene};
 
@@ -276,7 +276,7 @@ async fn a_paused_person_is_paused_in_the_next_conversation_too() -> Result<()> 
 /// Kapso took it, and WhatsApp did not deliver it: that comes late, as a status.
 #[tokio::test]
 async fn a_reply_that_fails_later_says_so() -> Result<()> {
-    let scene = Scene::new().await?;
+    let scene = Scene::telling(Statuses::default()).await?;
     scene.sim.set_dialect(Dialect::V2);
     let _programs = scene.open().await?;
     scene.sim.fault(Fault::next_send(Outcome::fail_late()));

@@ -53,13 +53,18 @@ impl Said {
 }
 
 impl Scene {
+    /// No webhook tells of our replies: what is known of them the outbox knows.
     pub(crate) async fn new() -> Result<Self> {
+        Self::telling(Statuses::NONE).await
+    }
+
+    /// A Kapso that tells this of our replies.
+    pub(crate) async fn telling(statuses: Statuses) -> Result<Self> {
         let config = SimConfig {
             webhook_secret: Some(SECRET.to_owned()),
             api_key: Some(TOKEN.to_owned()),
             time_scale: 0.1,
-            // No webhook tells of our replies: what is known of them the outbox knows.
-            statuses: Statuses::NONE,
+            statuses,
             ..SimConfig::default()
         };
         let sim = Sim::start(config).await?;
