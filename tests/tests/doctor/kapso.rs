@@ -107,3 +107,17 @@ async fn an_address_that_only_leads_on_is_named() -> Result<()> {
     told.names("api", "token", &["elsewhere", "HTTP 301", "KAPSO_API_BASE_URL"])?;
     Ok(())
 }
+
+/// Marks go there: what it says of the token is said too.
+#[tokio::test]
+async fn the_meta_proxy_beside_the_conversation_api_is_asked_too() -> Result<()> {
+    let mut scene = Scene::new().await?;
+    scene.stage.set("KAPSO_META_PROXY_URL", scene.sim.meta_proxy_url());
+    scene.stage.set("KAPSO_PHONE_NUMBER_ID", scene.sim.line().phone_number_id.clone());
+    let told = scene.doctor(&["--only", "api"]).await?;
+    ensure!(format!("{told:?}").matches("takes our token").count() == 2, "{told:?}");
+    scene.stage.set("KAPSO_META_PROXY_URL", "http://127.0.0.1:9/meta/whatsapp/v24.0");
+    let told = scene.doctor(&["--only", "api"]).await?;
+    told.names("api", "marks", &["does not answer", "KAPSO_META_PROXY_URL"])?;
+    Ok(())
+}

@@ -187,6 +187,7 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
     const PENDING: &str = "SELECT count(*) FROM webhooks WHERE projected_at IS NULL AND dead_at IS NULL
                            AND received_at < now() - interval '1 minute'";
     const REFUSED: &str = "SELECT count(*) FROM api_keys WHERE hold = 'token_refused'";
+    const FAILING: &str = "SELECT count(*) FROM api_keys WHERE hold = 'failing'";
     let mut findings = Vec::new();
     for (about, ask, one, several, remedy) in [
         (
@@ -216,6 +217,13 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
             "key is held, since Kapso refused it",
             "keys are held, since Kapso refused them",
             "see the check `api`; a changed key counts as a new one",
+        ),
+        (
+            "failing",
+            FAILING,
+            "key is held, since calls with it fail: one call at a time tries whether they work again",
+            "keys are held, since calls with them fail: one call at a time tries whether they work again",
+            "see the check `api`; replies go on by themselves, unless they become too old",
         ),
     ] {
         let many: i64 = sqlx::query_scalar(ask).fetch_one(&mut *connection).await?;
