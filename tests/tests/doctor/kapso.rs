@@ -112,9 +112,7 @@ async fn an_address_that_only_leads_on_is_named() -> Result<()> {
 #[tokio::test]
 async fn the_meta_proxy_beside_the_conversation_api_is_asked_too() -> Result<()> {
     let mut scene = Scene::new().await?;
-    scene.stage.set("KAPSO_API_BASE_URL", scene.sim.conversation_api_url());
     scene.stage.set("KAPSO_META_PROXY_URL", scene.sim.meta_proxy_url());
-    scene.stage.set("KAPSO_PHONE_NUMBER_ID", scene.sim.line().phone_number_id.clone());
     let told = scene.doctor(&["--only", "api"]).await?;
     ensure!(format!("{told:?}").matches("takes our token").count() == 2, "{told:?}");
     scene.stage.set("KAPSO_META_PROXY_URL", "http://127.0.0.1:9/meta/whatsapp/v24.0");

@@ -20,7 +20,8 @@ pub(crate) const TOKEN: &str = "a-token-of-the-tests";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the tools see of the environment.
-const SETTINGS: [&str; 16] = [
+const SETTINGS: [&str; 17] = [
+    "KAPSO_META_PROXY_URL",
     "BUZON_ENV",
     "DATABASE_URL",
     "AMQP_URL",
