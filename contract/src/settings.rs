@@ -31,7 +31,7 @@ impl Secret {
         self.0.expose_secret()
     }
 
-    /// Whether somebody knows it. The digests of both are compared: how long that takes tells nothing about the secret.
+    /// Whether `presented` is this secret. Digests are compared, so that the time it takes tells nothing about it.
     #[must_use]
     pub fn is(&self, presented: &str) -> bool {
         Sha256::digest(presented) == Sha256::digest(self.expose())

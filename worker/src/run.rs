@@ -131,17 +131,10 @@ fn connect_lazily(settings: &RunSettings) -> PgPool {
 
 /// The client, where effects are to be performed.
 fn client(settings: &RunSettings) -> anyhow::Result<Option<Client>> {
-    match &settings.api.token {
-        Some(token) if settings.policy.off.is_none() => {
-            let client = Client::new(settings.api.base.clone(), token)
-                .map_err(|error| anyhow::anyhow!("KAPSO_API_TOKEN can't be used: {error}"))?;
-            Ok(Some(match &settings.api.proxy {
-                Some(proxy) => client.marking_by(proxy.clone()),
-                None => client,
-            }))
-        }
-        _ => Ok(None),
+    if settings.policy.off.is_some() {
+        return Ok(None);
     }
+    settings.api.client().map_err(|error| anyhow::anyhow!("KAPSO_API_TOKEN can't be used: {error}"))
 }
 
 /// Listens for health and figures. A second worker on the machine takes a free port.

@@ -22,8 +22,8 @@ use crate::figures::Figures;
 /// How long the goodbye to the broker may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Until then a start is one: what is found to be configured otherwise stops it. Later the spool is in use, and goes on
-/// taking what comes.
+/// For so long after the start a broker whose queues have other arguments ends the program. Later the spool is in use,
+/// and ingest stays, to take what comes.
 const START: Duration = Duration::from_secs(10);
 
 /// A link that lived shorter than this counts as one more failed attempt.
@@ -96,7 +96,7 @@ impl Attempts {
         Self { pauses: Box::new(retry_pauses()), wait_first: false, nag: Nag::default() }
     }
 
-    /// Tries until it succeeds. Another topology than ours is an outage, but while the program is starting.
+    /// Tries until it succeeds. Another topology than ours is an error until `starting_until`, and an outage after it.
     async fn connect(
         &mut self,
         broker: &Broker,

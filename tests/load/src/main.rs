@@ -64,7 +64,7 @@ struct Options {
     /// Only this scenario
     #[arg(long)]
     only: Option<String>,
-    /// Take the time that a long run has
+    /// The long ones as well: some hours
     #[arg(long)]
     long: bool,
     /// How often everything is measured
@@ -137,7 +137,6 @@ async fn bench(options: Options) -> Result<()> {
         figures: Figures::read(&report::kept_in(&checkout))?,
         dialect: options.dialect,
         rounds: options.rounds,
-        long: options.long,
         streams: Cell::new(0),
     };
     let machine = report::machine();

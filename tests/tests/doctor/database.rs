@@ -1,6 +1,8 @@
 //! Postgres away, without its schema, without a partition, and with open matters.
 
 use anyhow::Result;
+use contract::settings::Secret;
+use worker::kapso::Client;
 
 use crate::scene::Scene;
 
@@ -53,14 +55,21 @@ async fn a_missing_partition_is_named_and_migrate_makes_it() -> Result<()> {
 #[tokio::test]
 async fn what_needs_a_person_is_remarked_on() -> Result<()> {
     let scene = Scene::new().await?;
-    let plant = "INSERT INTO dead_letters (webhook_id, reason) VALUES ('\\x00', 'planted');
-                 INSERT INTO api_keys (id, hold, held_since, next_probe_at)
-                 VALUES ('key', 'token_refused', now(), now())";
-    sqlx::raw_sql(plant).execute(scene.stage.pool()).await?;
+    let letter = "INSERT INTO dead_letters (webhook_id, reason) VALUES ('\\x00', 'planted')";
+    sqlx::query(letter).execute(scene.stage.pool()).await?;
+    let token = Secret::new(scene.stage.setting("KAPSO_API_TOKEN"));
+    let client = Client::new(scene.stage.setting("KAPSO_API_BASE_URL").parse()?, &token);
+    let client = client.map_err(|error| anyhow::anyhow!("{error}"))?;
+    // Nobody needs to know of a key that is used no more.
+    for (id, hold) in [(client.key_id(), "token_refused"), ("another", "failing")] {
+        let held = "INSERT INTO api_keys (id, hold, held_since, next_probe_at) VALUES ($1, $2, now(), now())";
+        sqlx::query(held).bind(id).bind(hold).execute(scene.stage.pool()).await?;
+    }
     let told = scene.doctor(&["--only", "database"]).await?;
     anyhow::ensure!(told.code == Some(0), "{told:?}");
     told.has("remark", "database", "dead letters", &["1 webhook", "worker dead-letters list"])?
-        .has("remark", "database", "held", &["Kapso refused it"])?
+        .has("remark", "database", "held", &["Kapso has refused the token"])?
         .has("remark", "database", "arrivals", &["no webhook has ever come", "No se reciben webhooks"])?;
+    anyhow::ensure!(!format!("{told:?}").contains("have failed"), "{told:?}");
     Ok(())
 }

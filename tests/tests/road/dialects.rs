@@ -164,62 +164,82 @@ async fn what_the_first_dialect_can_not_address_the_second_can() -> Result<()> {
     Ok(())
 }
 
-/// The two APIs have a key in common, and how often it may call; that one of them fails says nothing of the other.
-///
-/// `failures`: so many, and an API of its own would be left alone.
-async fn replies_go_on_while_marks_fail(answer: Reply, failures: i64) -> Result<()> {
+const HELD: &str = "SELECT count(*) FROM api_keys WHERE hold IS NOT NULL";
+
+/// The two APIs have a token in common, and how often it may call; that one of them fails says nothing of the other.
+async fn replies_go_on_while_marks_fail(answer: Reply) -> Result<()> {
     let road = road_in(Dialect::V2, Api::Both).await?;
     road.sim.fault(Fault::next_mark(Outcome::Answer(answer)).times(Times::Chance(1.0)));
     let _programs = road.open().await?;
     let mut asked = road.ask(0..8);
-    for ids in &asked {
-        road.reply_becomes(ids, "done").await?;
-    }
-    wait::until("marks to fail", PATIENCE, async || -> Result<bool> {
-        let failed =
-            "SELECT count(*) FROM effect_attempts WHERE finished_at IS NOT NULL AND http_status >= 400";
-        Ok(road.count(failed).await? >= failures)
-    })
-    .await?;
+    wait::until("marks to be held", PATIENCE, async || -> Result<bool> { Ok(road.count(HELD).await? == 1) })
+        .await?;
     asked.extend(road.ask(8..10));
     for ids in &asked {
         road.reply_becomes(ids, "done").await?;
     }
-    assert_eq!(road.count("SELECT count(*) FROM api_keys WHERE hold IS NOT NULL OR failures > 0").await?, 0);
+    let marks = || road.sim.calls().iter().filter(|call| call.action == Action::Mark).count();
+    let before = marks();
+    tokio::time::sleep(A_WHILE).await;
+    ensure!(marks() <= before + 3, "{before} marks were asked for, and then {}", marks());
+    assert_eq!(road.count(HELD).await?, 1);
     assert_eq!(road.sim.accepted_sends().len(), 10);
     Ok(())
 }
 
 #[tokio::test]
 async fn replies_go_on_while_the_proxy_refuses_the_token() -> Result<()> {
-    replies_go_on_while_marks_fail(Reply::wrong_token(), 8).await
+    replies_go_on_while_marks_fail(Reply::wrong_token()).await
 }
 
 #[tokio::test]
 async fn replies_go_on_while_the_proxy_is_down() -> Result<()> {
-    replies_go_on_while_marks_fail(Reply::server_error(503), 14).await
+    replies_go_on_while_marks_fail(Reply::cloudflare(502)).await
 }
 
-/// And a mark that works is no sign that replies would: the key stays held, and replies are what is probed with.
+/// And marks go on while replies fail; that a mark works is no sign that a reply would.
 #[tokio::test]
-async fn marks_that_work_do_not_let_replies_go() -> Result<()> {
+async fn marks_go_on_while_replies_are_held() -> Result<()> {
     let road = road_in(Dialect::V2, Api::Both).await?;
     road.sim.fault(Fault::next_send(Outcome::Answer(Reply::server_error(503))).times(Times::Chance(1.0)));
     let _programs = road.open().await?;
-    let asked = road.ask(0..8);
-    const HELD: &str = "SELECT count(*) FROM api_keys WHERE hold = 'failing'";
-    wait::until("the key to be held", PATIENCE, async || -> Result<bool> {
+    let mut asked = road.ask(0..8);
+    wait::until("replies to be held", PATIENCE, async || -> Result<bool> {
         Ok(road.count(HELD).await? == 1)
+    })
+    .await?;
+    asked.extend(road.ask(8..16));
+    wait::until("all marks", PATIENCE, async || {
+        Ok::<_, anyhow::Error>(road.sim.accepted_marks().len() == 16)
     })
     .await?;
     let sends = || road.sim.calls().iter().filter(|call| call.action == Action::Send).count();
     let before = sends();
     holds("held", A_WHILE, async || Ok(road.count(HELD).await? == 1)).await?;
-    // The first probes are a second or two apart.
-    ensure!(sends() > before, "no reply was probed with");
+    ensure!(sends() <= before + 3, "{before} replies were asked for, and then {}", sends());
     road.sim.clear_faults();
     for ids in &asked {
         road.reply_becomes(ids, "done").await?;
     }
+    assert_eq!(road.count(HELD).await?, 0);
+    Ok(())
+}
+
+/// A 429 is for both.
+#[tokio::test]
+async fn the_limit_of_the_proxy_is_that_of_the_key() -> Result<()> {
+    let road = road_in(Dialect::V2, Api::Both).await?;
+    road.sim.fault(Fault::next_mark(Outcome::Answer(Reply::rate_limited(4))));
+    let _programs = road.open().await?;
+    let first = road.sim.inbound(InboundMessage::text("+56955501234", "Hola"));
+    wait::until("the limit", PATIENCE, async || -> Result<bool> {
+        Ok(road.count("SELECT count(*) FROM api_keys WHERE limited_until > now()").await? == 1)
+    })
+    .await?;
+    let asked = road.asks(1);
+    holds("nothing sent", std::time::Duration::from_secs(2), async || Ok(road.sends_asked(&asked) == 0))
+        .await?;
+    road.reply_becomes(&asked, "done").await?;
+    road.effect_becomes(&first.wamid, "mark_read", "done").await?;
     Ok(())
 }

@@ -270,6 +270,10 @@ async fn a_paused_person_is_paused_in_the_next_conversation_too() -> Result<()> 
     ensure!(scene.texts(paused).await? == ["in-conv-2"]);
     scene.conversations(&["resume", &number(1)]).await?.fine()?;
     ensure!(scene.count("SELECT count(*) FROM lanes WHERE paused_until IS NOT NULL").await? == 0);
+    // So is its end: what paused the person before then pauses no conversation that begins now.
+    scene.posts(&asks("conv-4", &number(1))).await?;
+    let resumed = "SELECT id FROM lanes WHERE resumed_at IS NOT NULL ORDER BY id";
+    ensure!(scene.texts(resumed).await? == ["conversation/conv-1", "conversation/conv-2", "conversation/conv-4"]);
     Ok(())
 }
 

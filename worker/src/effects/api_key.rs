@@ -8,15 +8,31 @@ use std::num::NonZeroU32;
 use sqlx::{FromRow, PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::hold::{Hold, Key, Standing};
+use super::{
+    hold::{Hold, Key, Standing},
+    way::Way,
+};
+use crate::kapso::Client;
 
 /// The key that this worker calls with.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     /// Its name in the table.
     pub id: String,
+    /// Its name where it is used for marks by the Meta proxy. That one fails or refuses the token says nothing of the
+    /// other; only how often may be called they have in common, and that is in the row of the first.
+    pub by_proxy: Option<String>,
     /// How many calls may leave in any minute, over all workers.
     pub calls_a_minute: NonZeroU32,
+}
+
+impl ApiKey {
+    /// The key of a client.
+    #[must_use]
+    pub fn of(client: &Client, calls_a_minute: NonZeroU32) -> Self {
+        let by_proxy = client.proxy_key_id().map(str::to_owned);
+        Self { id: client.key_id().to_owned(), by_proxy, calls_a_minute }
+    }
 }
 
 #[derive(FromRow)]
@@ -51,18 +67,24 @@ struct Glance {
     row: Row,
 }
 
-/// What is known of a key, at what time, and whether an effect is due. Locks nothing.
-pub(super) async fn look(pool: &PgPool, id: &str) -> sqlx::Result<(Key, OffsetDateTime, bool)> {
-    let glance: Glance = sqlx::query_as(
+/// What is known of a key, and of it at the proxy; at what time; and whether an effect is due. Locks nothing.
+pub(super) async fn look(
+    pool: &PgPool,
+    key: &ApiKey,
+) -> sqlx::Result<(Key, Option<Key>, OffsetDateTime, bool)> {
+    let ids: Vec<&str> = [key.id.as_str()].into_iter().chain(key.by_proxy.as_deref()).collect();
+    let glances: Vec<Glance> = sqlx::query_as(
         "SELECT now(), EXISTS (SELECT FROM effects WHERE kind = ANY('{send_text,mark_read}')
                 AND state = 'pending' AND lease IS NULL AND next_at <= now()) AS due,
             limited_until, COALESCE(failures, 0) AS failures, hold, held_since, next_probe_at, probe, probe_until
-         FROM (SELECT) AS always LEFT JOIN api_keys ON id = $1",
+         FROM UNNEST($1::text[]) WITH ORDINALITY AS wanted (id, place) LEFT JOIN api_keys USING (id) ORDER BY place",
     )
-    .bind(id)
-    .fetch_one(pool)
+    .bind(ids)
+    .fetch_all(pool)
     .await?;
-    Ok((glance.row.into(), glance.now, glance.due))
+    let mut glances = glances.into_iter();
+    let first = glances.next().ok_or(sqlx::Error::RowNotFound)?;
+    Ok((first.row.into(), glances.next().map(|it| it.row.into()), first.now, first.due))
 }
 
 /// Locks a key until the end of the transaction.
@@ -78,6 +100,18 @@ pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
         .execute(&mut *tx)
         .await?;
     Ok(sqlx::query_as::<_, Row>(LOCK).bind(id).fetch_one(tx).await?.into())
+}
+
+/// Locks a key, and what is known of it at the proxy: always in this order.
+pub(super) async fn lock_all<'a>(
+    tx: &mut PgConnection,
+    key: &'a ApiKey,
+) -> sqlx::Result<Vec<(Way, &'a str, Key)>> {
+    let mut keys = vec![(Way::Own, key.id.as_str(), lock(tx, &key.id).await?)];
+    if let Some(id) = &key.by_proxy {
+        keys.push((Way::Proxy, id, lock(tx, id).await?));
+    }
+    Ok(keys)
 }
 
 /// The time, and how many calls have left within the last minute. Asked in a statement of
@@ -146,17 +180,25 @@ pub(super) async fn note(
     Ok(Some((before, after)))
 }
 
-/// Says once, when it begins and when it ends, that only probes are sent.
-pub(super) fn tell(before: &Key, after: &Key) {
+/// Says once, when it begins and when it ends, that only probes are sent by this way.
+pub(super) fn tell(way: Way, before: &Key, after: &Key) {
     let hold = |key: &Key| key.hold.map(|(hold, _)| hold);
-    match (hold(before), hold(after)) {
-        (was, is) if was == is => {}
-        (_, Some(Hold::TokenRefused)) => tracing::error!(
+    let failures = after.failures;
+    match (hold(before), hold(after), way) {
+        (was, is, _) if was == is => {}
+        (_, Some(Hold::TokenRefused), Way::Own) => tracing::error!(
             "Kapso refuses the token, and nothing is sent: set KAPSO_API_TOKEN and restart; one probe a minute sees whether it works again"
         ),
-        (_, Some(Hold::Failing)) => {
-            tracing::warn!(failures = after.failures, "calls to Kapso fail: one probe at a time from now on");
+        (_, Some(Hold::TokenRefused), Way::Proxy) => tracing::error!(
+            "Kapso's Meta proxy refuses the token, and nothing is marked as read: look at KAPSO_API_TOKEN and KAPSO_META_PROXY_URL; one probe a minute sees whether it works again"
+        ),
+        (_, Some(Hold::Failing), Way::Own) => {
+            tracing::warn!(failures, "calls to Kapso fail: one probe at a time from now on");
         }
-        (_, None) => tracing::info!("Kapso answers again: effects go on"),
+        (_, Some(Hold::Failing), Way::Proxy) => {
+            tracing::warn!(failures, "calls to Kapso's Meta proxy fail: one mark at a time from now on");
+        }
+        (_, None, Way::Own) => tracing::info!("Kapso answers again: effects go on"),
+        (_, None, Way::Proxy) => tracing::info!("Kapso's Meta proxy answers again: marks go on"),
     }
 }

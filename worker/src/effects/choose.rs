@@ -9,8 +9,8 @@ use super::{
     dispatcher::AT_ONCE,
     lease::{LEASE, PROBE_LEASE, Wanted},
     settle, takeover,
+    way::{Way, by_this_way},
 };
-use crate::kapso::Covering;
 
 /// How long the later effects of a lane wait for a reply whose outcome is not known; no longer than
 /// it is of use.
@@ -30,8 +30,10 @@ pub(super) struct Row {
     pub(super) attempts: i32,
 }
 
-/// How many effects of which sort a transaction may lease.
+/// How many effects of which sort a transaction may lease by a way.
 pub(super) struct Share {
+    /// Which way.
+    pub(super) way: Way,
     /// In all.
     pub(super) room: i64,
     /// Of them marks.
@@ -58,10 +60,13 @@ impl Share {
 /// in a lane is asked of one row after the other: as a join, it is read whole by a plan that was
 /// made before Postgres had counted a sudden backlog.
 ///
-/// Parameters: $1, how long doubt holds a lane up; $2, whether second attempts are wanted.
+/// Parameters: $1, how long doubt holds a lane up; $2, whether second attempts are wanted; $4, by which way.
 macro_rules! next {
     () => {
-        "state = 'pending' AND lease IS NULL AND next_at <= now() AND expires_at >= now() AND ($2 OR attempts = 0)
+        concat!(
+            "state = 'pending' AND lease IS NULL AND next_at <= now() AND expires_at >= now() AND ($2 OR attempts = 0) AND ",
+            by_this_way!(),
+            "
          AND COALESCE((
             SELECT false FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
             AND earlier.state = 'pending' AND earlier.id < effects.id LIMIT 1), true)
@@ -70,11 +75,12 @@ macro_rules! next {
             UNION ALL
             SELECT lane FROM effects doubted WHERE doubted.state = 'unknown' AND doubted.kind = 'send_text'
             AND doubted.settled_at > now() - make_interval(secs => $1) AND doubted.expires_at > now())"
+        )
     };
 }
 
-/// What comes first: replies. A probe is a mark if there is one and it goes by the API that is probed, because its
-/// answer may be one that leaves it unknown. Parameter: $3, whether marks come first.
+/// What comes first: replies. A probe is a mark if there is one, because its answer may be
+/// one that leaves it unknown. Parameter: $3, whether it is a probe.
 macro_rules! first {
     () => {
         "(effects.kind = 'send_text') <> $3 DESC"
@@ -92,12 +98,12 @@ const LOCK_LANES: &str = concat!(
     next!(),
     "    ORDER BY next_at LIMIT 256)
         UNION ALL
-        (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND $5 > 0 AND ",
+        (SELECT lane, kind, next_at FROM effects WHERE kind = 'mark_read' AND $6 > 0 AND ",
     next!(),
     "    ORDER BY next_at LIMIT 256)) effects
         ORDER BY ",
     first!(),
-    ", next_at LIMIT $4))
+    ", next_at LIMIT $5))
      FOR UPDATE SKIP LOCKED"
 );
 const _: () = assert!(AT_ONCE <= 256, "LOCK_LANES would leave room unused");
@@ -112,8 +118,9 @@ const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = 
         HAVING count(*) >= $3
             OR count(*) FILTER (WHERE sent.settled_at > now() - interval '1 minute') >= $2)";
 
-/// All marks of a lane but the one of its newest message, which is the last to expire. Parameter: $2, whether also those
-/// with Kapso's id of the message.
+/// All marks of a lane that go by this way, but the one of its newest message, which is the last to expire.
+///
+/// Parameters: $1, lanes, locked; $2, whether also those of messages with Kapso's id.
 const COVER_MARKS: &str = "WITH marks AS (
         SELECT lane, id, lease, expires_at FROM effects
         WHERE lane = ANY($1) AND kind = 'mark_read' AND state = 'pending' AND ($2 OR kapso_message_id IS NULL)),
@@ -130,7 +137,7 @@ const COVER_MARKS: &str = "WITH marks AS (
 const LEASE_NEXT: &str = concat!(
     "WITH head AS (
         SELECT DISTINCT ON (effects.lane) id, effects.lane, effects.kind, attempts, next_at
-        FROM UNNEST($4::text[]) AS locked (lane) CROSS JOIN (VALUES ('send_text'), ('mark_read')) AS kinds (kind)
+        FROM UNNEST($5::text[]) AS locked (lane) CROSS JOIN (VALUES ('send_text'), ('mark_read')) AS kinds (kind)
         CROSS JOIN LATERAL (
             SELECT * FROM effects WHERE effects.lane = locked.lane AND effects.kind = kinds.kind AND state = 'pending'
             ORDER BY id LIMIT 1) AS effects
@@ -145,11 +152,11 @@ const LEASE_NEXT: &str = concat!(
             row_number() OVER (PARTITION BY attempts > 0 ORDER BY next_at, id) AS of_its_sort
         FROM head),
      leased AS (
-        UPDATE effects SET lease = now() + make_interval(secs => $7), lease_token = $8, attempts = effects.attempts + 1
+        UPDATE effects SET lease = now() + make_interval(secs => $8), lease_token = $9, attempts = effects.attempts + 1
         FROM placed WHERE effects.id = placed.id
         AND effects.state IS NOT DISTINCT FROM 'pending' AND effects.attempts = placed.attempts
         AND effects.lane IS NOT DISTINCT FROM placed.lane
-        AND (placed.kind = 'send_text' OR of_its_kind <= $5) AND (placed.attempts = 0 OR of_its_sort <= $6)
+        AND (placed.kind = 'send_text' OR of_its_kind <= $6) AND (placed.attempts = 0 OR of_its_sort <= $7)
         RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
             recipient, body, effects.attempts),
      attempted AS (
@@ -164,11 +171,12 @@ pub(super) async fn choose(
     share: &Share,
     wanted: &Wanted<'_>,
 ) -> sqlx::Result<Vec<Row>> {
-    let marks_first = share.probe && wanted.probe_by_marks;
+    let effects = share.way.effects(wanted.key.by_proxy.is_some());
     let lanes: Vec<String> = sqlx::query_scalar(LOCK_LANES)
         .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
-        .bind(marks_first)
+        .bind(share.probe)
+        .bind(effects)
         .bind(share.room)
         .bind(share.marks)
         .fetch_all(&mut *tx)
@@ -176,21 +184,17 @@ pub(super) async fn choose(
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
-    takeover::discard(&mut *tx, &lanes, wanted.takeover_pause).await?;
-    sqlx::query(GUARD_LANES)
-        .bind(&lanes)
-        .bind(i64::from(wanted.guard.per_minute))
-        .bind(i64::from(wanted.guard.per_hour))
-        .execute(&mut *tx)
-        .await?;
-    if wanted.covering != Covering::None {
-        let all = wanted.covering == Covering::All;
-        sqlx::query(COVER_MARKS).bind(&lanes).bind(all).execute(&mut *tx).await?;
+    if share.way == Way::Own {
+        hold_back(tx, &lanes, wanted).await?;
+    }
+    if share.way.marks_cover_earlier(wanted.style) {
+        sqlx::query(COVER_MARKS).bind(&lanes).bind(share.way == Way::Own).execute(&mut *tx).await?;
     }
     sqlx::query_as(LEASE_NEXT)
         .bind(UNKNOWN_HOLDS.as_secs_f64())
         .bind(share.retries > 0)
-        .bind(marks_first)
+        .bind(share.probe)
+        .bind(effects)
         .bind(&lanes)
         .bind(share.marks)
         .bind(share.retries)
@@ -198,4 +202,16 @@ pub(super) async fn choose(
         .bind(wanted.token)
         .fetch_all(tx)
         .await
+}
+
+/// Discards replies that must not leave these locked lanes.
+async fn hold_back(tx: &mut PgConnection, lanes: &[String], wanted: &Wanted<'_>) -> sqlx::Result<()> {
+    takeover::discard(&mut *tx, lanes, wanted.takeover_pause).await?;
+    sqlx::query(GUARD_LANES)
+        .bind(lanes)
+        .bind(i64::from(wanted.guard.per_minute))
+        .bind(i64::from(wanted.guard.per_hour))
+        .execute(tx)
+        .await?;
+    Ok(())
 }

@@ -72,12 +72,9 @@ pub async fn run(
     outages: Outages,
     stop: CancellationToken,
 ) {
-    let key = ApiKey { id: client.key_id().to_owned(), calls_a_minute };
-    let recorder = Recorder {
-        store: store.clone(),
-        key_id: key.id.clone(),
-        met: outages.met_by("recorder of outcomes"),
-    };
+    let key = ApiKey::of(&client, calls_a_minute);
+    let recorder =
+        Recorder { store: store.clone(), key: key.clone(), met: outages.met_by("recorder of outcomes") };
     let (ended, to_record) = mpsc::channel(AT_ONCE);
     let dispatcher = Dispatcher {
         store,
@@ -143,8 +140,7 @@ impl Dispatcher {
             retries: free(&self.retries),
             guard: policy.book.guard,
             takeover_pause: policy.book.takeover_pause,
-            covering: self.client.covering(),
-            probe_by_marks: !self.client.has_proxy(),
+            style: self.client.style(),
             token: &token,
         };
         let leased = match in_time(lease::take(&self.store.pool, &wanted)).await {
@@ -205,10 +201,7 @@ async fn perform(client: &Client, effect: Leased) -> Ended {
     } else {
         Answer::NotAsked("the lease was too short for a request".to_owned())
     };
-    let (outcome, mut standing) = judge(effect.kind, effect.attempt, &answer, rand::random());
-    if effect.kind == EffectKind::MarkRead && client.marks_by_proxy(target(&effect)) {
-        standing = standing.of_another_api();
-    }
+    let (outcome, standing) = judge(effect.kind, effect.attempt, &answer, rand::random());
     figures::effect_attempted(effect.kind.name(), outcome.name());
     match &outcome {
         Outcome::Done(_) => {
@@ -224,19 +217,16 @@ async fn perform(client: &Client, effect: Leased) -> Ended {
 
 /// What can't be addressed is refused when it is owed; it would not be sent here either.
 async fn request(client: &Client, effect: &Leased) -> Answer {
-    match (effect.kind, &effect.body) {
-        (EffectKind::SendText, Some(text)) => client.send_text(effect.id, target(effect), text).await,
-        (EffectKind::SendText, None) => Answer::NotAsked("the effect has no text".to_owned()),
-        (EffectKind::MarkRead, _) => client.mark_read(target(effect)).await,
-    }
-}
-
-fn target(effect: &Leased) -> Target<'_> {
-    Target {
+    let target = Target {
         message_id: &effect.message_id,
         kapso_message_id: effect.kapso_message_id.as_deref(),
         conversation_id: effect.conversation_id.as_deref(),
         phone_number_id: effect.phone_number_id.as_deref(),
         recipient: effect.recipient.as_deref(),
+    };
+    match (effect.kind, &effect.body) {
+        (EffectKind::SendText, Some(text)) => client.send_text(effect.id, target, text).await,
+        (EffectKind::SendText, None) => Answer::NotAsked("the effect has no text".to_owned()),
+        (EffectKind::MarkRead, _) => client.mark_read(target).await,
     }
 }

@@ -54,17 +54,6 @@ pub(super) enum Standing {
     Untold,
 }
 
-impl Standing {
-    /// What an answer says of the key's own API that came from the one beside it, with which it shares nothing but
-    /// how often the key may call.
-    pub(super) fn of_another_api(self) -> Self {
-        match self {
-            Self::Limited(_) => self,
-            Self::Works | Self::Failed | Self::Refused | Self::Untold => Self::Untold,
-        }
-    }
-}
-
 /// Which calls may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowed {
@@ -97,7 +86,7 @@ impl Key {
         let ahead = |until: Option<OffsetDateTime>| until.is_some_and(|until| until > now);
         // The probe of a worker that was killed is waited for until its lease has run out.
         let probing = ahead(self.probe.as_ref().map(|(_, until)| *until));
-        if ahead(self.limited_until) || ahead(self.next_probe_at) || probing {
+        if self.is_limited(now) || ahead(self.next_probe_at) || probing {
             Allowed::Nothing
         } else if self.hold.is_some() {
             Allowed::Probe
@@ -106,9 +95,14 @@ impl Key {
         }
     }
 
+    /// Whether Kapso has said that no call may leave now.
+    pub(super) fn is_limited(&self, now: OffsetDateTime) -> bool {
+        self.limited_until.is_some_and(|until| until > now)
+    }
+
     /// What holds it up, as figures name it.
     pub(super) fn reason(&self, now: OffsetDateTime) -> Option<&'static str> {
-        let limited = self.limited_until.is_some_and(|until| until > now).then_some(LIMITED);
+        let limited = self.is_limited(now).then_some(LIMITED);
         self.hold.map(|(hold, _)| hold.name()).or(limited)
     }
 

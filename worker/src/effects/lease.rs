@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use super::{
     EffectKind, LoopGuard,
     api_key::{self, ApiKey},
-    choose::{Share, choose},
-    hold::Allowed,
+    choose::{Row, Share, choose},
+    hold::{Allowed, Key},
+    way::Way,
 };
 use crate::{
     figures,
-    kapso::{Covering, REQUEST_TIMEOUT},
+    kapso::{ApiStyle, REQUEST_TIMEOUT},
 };
 use sqlx::PgPool;
+use time::OffsetDateTime;
 
 /// How long a dispatcher has for one attempt. More than twice the time-out of a request.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -38,10 +40,8 @@ pub(super) struct Wanted<'a> {
     pub(super) guard: LoopGuard,
     /// For how long a takeover pauses a lane.
     pub(super) takeover_pause: time::Duration,
-    /// Which marks cover those before theirs.
-    pub(super) covering: Covering,
-    /// Whether marks go by the API that is probed.
-    pub(super) probe_by_marks: bool,
+    /// The style of the API that is configured.
+    pub(super) style: ApiStyle,
     /// Whose lease it is: unlike any other, so that it can be given back.
     pub(super) token: &'a str,
 }
@@ -61,6 +61,8 @@ pub(super) struct Leased {
     pub(super) attempt: i32,
     /// Whose lease it is.
     pub(super) token: String,
+    /// By which API it goes.
+    pub(super) way: Way,
     /// When the lease began, at the latest.
     since: Instant,
     /// How long it is.
@@ -83,22 +85,47 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
     }
     let since = Instant::now();
     let mut tx = pool.begin().await?;
-    let mut key = api_key::lock(&mut tx, &wanted.key.id).await?;
+    let mut keys = api_key::lock_all(&mut tx, wanted.key).await?;
     let (now, calls) = api_key::calls_lately(&mut tx).await?;
-    let Some(share) = share(key.allowed(now), calls, wanted) else {
-        tx.rollback().await?;
-        return Ok(Vec::new());
-    };
-    let rows = choose(&mut tx, &share, wanted).await?;
-    if share.probe && !rows.is_empty() {
-        key.probe = Some((wanted.token.to_owned(), now + share.lease()));
-        api_key::save(&mut tx, &wanted.key.id, &key).await?;
+    let mut taken = Taken { calls, ..Taken::default() };
+    let mut leased = Vec::new();
+    for place in 0..keys.len() {
+        let Some(share) = share(&keys, place, now, &taken, wanted) else { continue };
+        let rows = choose(&mut tx, &share, wanted).await?;
+        if let Some((_, id, key)) = keys.get_mut(place).filter(|_| share.probe && !rows.is_empty()) {
+            key.probe = Some((wanted.token.to_owned(), now + share.lease()));
+            api_key::save(&mut tx, id, key).await?;
+        }
+        taken.add(&rows);
+        leased.extend(rows.into_iter().filter_map(|row| Leased::of(row, &share, wanted.token, since)));
     }
     tx.commit().await?;
-    let leased = rows.into_iter().filter_map(|row| {
+    Ok(leased)
+}
+
+/// What has been leased of what is wanted and allowed.
+#[derive(Default)]
+struct Taken {
+    /// How many calls have left within the last minute, these included.
+    calls: i64,
+    effects: i64,
+    retries: i64,
+}
+
+impl Taken {
+    fn add(&mut self, rows: &[Row]) {
+        let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
+        self.calls += count(rows.len());
+        self.effects += count(rows.len());
+        self.retries += count(rows.iter().filter(|row| row.attempts > 1).count());
+    }
+}
+
+impl Leased {
+    fn of(row: Row, share: &Share, token: &str, since: Instant) -> Option<Self> {
         // The table's CHECK lets no other kind in.
         let kind = EffectKind::named(&row.kind)?;
-        Some(Leased {
+        Some(Self {
             id: row.id,
             kind,
             message_id: row.message_id,
@@ -108,33 +135,45 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
             recipient: row.recipient,
             body: row.body,
             attempt: row.attempts,
-            token: wanted.token.to_owned(),
+            token: token.to_owned(),
+            way: share.way,
             since,
             lease: share.lease(),
         })
-    });
-    Ok(leased.collect())
+    }
 }
 
 /// Whether something is due and the key lets anything leave. Locks nothing: this is asked all
 /// the time.
 async fn is_worth_it(pool: &PgPool, key: &ApiKey) -> sqlx::Result<bool> {
-    let (state, now, due) = api_key::look(pool, &key.id).await?;
-    figures::api_key_held(state.reason(now));
-    Ok(due && state.allowed(now) != Allowed::Nothing)
+    let (own, by_proxy, now, due) = api_key::look(pool, key).await?;
+    figures::api_key_held(own.reason(now));
+    let proxy_may = by_proxy.is_some_and(|key| key.allowed(now) != Allowed::Nothing && !own.is_limited(now));
+    Ok(due && (proxy_may || own.allowed(now) != Allowed::Nothing))
 }
 
-/// How much of what is wanted the key allows; none: nothing.
-fn share(allowed: Allowed, calls: i64, wanted: &Wanted<'_>) -> Option<Share> {
+/// How much of what is wanted may go by the way at this place; none: nothing.
+fn share(
+    keys: &[(Way, &str, Key)],
+    place: usize,
+    now: OffsetDateTime,
+    taken: &Taken,
+    wanted: &Wanted<'_>,
+) -> Option<Share> {
+    let (way, _, key) = keys.get(place)?;
     let limit = i64::from(wanted.key.calls_a_minute.get());
-    let room = wanted.room.min(limit - calls);
+    let room = (wanted.room - taken.effects).min(limit - taken.calls);
     // Half of each minute is kept for replies: one may be owed at any moment.
-    let marks = room.min(limit - limit / 2 - calls).max(0);
-    match allowed {
-        _ if room <= 0 => None,
+    let marks = room.min(limit - limit / 2 - taken.calls).max(0);
+    let retries = (wanted.retries - taken.retries).max(0);
+    // The first is the key's own: how often it may be used is said there.
+    let is_limited = keys.first().is_some_and(|(_, _, own)| own.is_limited(now));
+    match key.allowed(now) {
+        _ if room <= 0 || is_limited => None,
+        _ if *way == Way::Proxy && marks == 0 => None,
         Allowed::Nothing => None,
-        Allowed::Probe => Some(Share { room: 1, marks: 1, retries: 1, probe: true }),
-        Allowed::Calls => Some(Share { room, marks, retries: wanted.retries, probe: false }),
+        Allowed::Probe => Some(Share { way: *way, room: 1, marks: 1, retries: 1, probe: true }),
+        Allowed::Calls => Some(Share { way: *way, room, marks, retries, probe: false }),
     }
 }
 
@@ -143,9 +182,10 @@ fn share(allowed: Allowed, calls: i64, wanted: &Wanted<'_>) -> Option<Share> {
 /// The key's lock is waited for, so that a commit which is still under way is not missed.
 pub(super) async fn give_back(pool: &PgPool, key: &ApiKey, token: &str) -> sqlx::Result<u64> {
     let mut tx = pool.begin().await?;
-    let mut state = api_key::lock(&mut tx, &key.id).await?;
-    if state.probe.take_if(|(probe, _)| probe == token).is_some() {
-        api_key::save(&mut tx, &key.id, &state).await?;
+    for (_, id, mut state) in api_key::lock_all(&mut tx, key).await? {
+        if state.probe.take_if(|(probe, _)| probe == token).is_some() {
+            api_key::save(&mut tx, id, &state).await?;
+        }
     }
     let given_back = sqlx::query(
         "WITH given_back AS (
@@ -167,10 +207,25 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
+    use crate::effects::hold::Hold;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-25 12:00 UTC);
+
+    fn key(allowed: Allowed) -> Key {
+        match allowed {
+            Allowed::Nothing => Key { next_probe_at: Some(NOW + Duration::from_secs(1)), ..Key::default() },
+            Allowed::Probe => Key { hold: Some((Hold::Failing, NOW)), ..Key::default() },
+            Allowed::Calls => Key::default(),
+        }
+    }
 
     fn shared(allowed: Allowed, limit: u32, calls: i64) -> Option<(i64, i64, i64)> {
+        of_ways(&[(Way::Own, "key", key(allowed))], 0, limit, calls)
+    }
+
+    fn of_ways(keys: &[(Way, &str, Key)], place: usize, limit: u32, calls: i64) -> Option<(i64, i64, i64)> {
         let calls_a_minute = NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
-        let key = ApiKey { id: "key".to_owned(), calls_a_minute };
+        let key = ApiKey { id: "key".to_owned(), by_proxy: None, calls_a_minute };
         let guard = LoopGuard { per_minute: 5, per_hour: 20 };
         let wanted = Wanted {
             key: &key,
@@ -178,11 +233,11 @@ mod tests {
             retries: 32,
             guard,
             takeover_pause: time::Duration::ZERO,
-            covering: Covering::None,
-            probe_by_marks: true,
+            style: ApiStyle::Conversation,
             token: "token",
         };
-        share(allowed, calls, &wanted).map(|share| (share.room, share.marks, share.retries))
+        let taken = Taken { calls, ..Taken::default() };
+        share(keys, place, NOW, &taken, &wanted).map(|share| (share.room, share.marks, share.retries))
     }
 
     #[test]
@@ -200,5 +255,19 @@ mod tests {
         assert_eq!(shared(Allowed::Probe, 80, 79), Some((1, 1, 1)));
         assert_eq!(shared(Allowed::Probe, 80, 80), None);
         assert_eq!(shared(Allowed::Nothing, 80, 0), None);
+    }
+
+    #[test]
+    fn one_way_that_fails_leaves_the_other_and_a_limit_is_for_both() {
+        let limited = Key { limited_until: Some(NOW + Duration::from_secs(9)), ..Key::default() };
+        let keys = |own, by_proxy| [(Way::Own, "own", own), (Way::Proxy, "by proxy", by_proxy)];
+        let held = keys(key(Allowed::Probe), Key::default());
+        assert_eq!([0, 1].map(|place| of_ways(&held, place, 80, 0)), [Some((1, 1, 1)), Some((64, 40, 32))]);
+        let held = keys(Key::default(), key(Allowed::Nothing));
+        assert_eq!([0, 1].map(|place| of_ways(&held, place, 80, 0)), [Some((64, 40, 32)), None]);
+        let both = keys(limited, Key::default());
+        assert_eq!([0, 1].map(|place| of_ways(&both, place, 80, 0)), [None, None]);
+        // By the proxy go marks alone, and half of the minute is not theirs.
+        assert_eq!(of_ways(&keys(Key::default(), Key::default()), 1, 80, 40), None);
     }
 }

@@ -31,6 +31,7 @@ mod rules;
 pub mod settle;
 pub mod sweep;
 pub mod takeover;
+mod way;
 
 pub use api_key::ApiKey;
 pub use owed::{Owed, Policy, Refusal, State};

@@ -127,20 +127,20 @@ async fn insert(tx: &mut PgConnection, new: &[New<'_>]) -> sqlx::Result<BTreeSet
     Ok(inserted.into_iter().collect())
 }
 
-/// Inserts the lanes that are not there. Where a lane is but a conversation's, a person who is paused may begin another
-/// one: the pause is the person's.
+/// Inserts the lanes that are not there. One that is named by its conversation takes over what was decided by hand about
+/// the same person's other conversations.
 async fn insert_lanes(tx: &mut PgConnection, lanes: &BTreeSet<&Lane>) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id, paused_until, pause_reason)
-         SELECT new.*, pause.paused_until, pause.pause_reason
+        "INSERT INTO lanes (id, phone_number_id, contact_id, conversation_id, paused_until, pause_reason, resumed_at)
+         SELECT new.*, decided.paused_until, decided.pause_reason, decided.resumed_at
          FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[])
          AS new (id, phone_number_id, contact_id, conversation_id)
          LEFT JOIN LATERAL (
-            SELECT other.paused_until, other.pause_reason
+            SELECT other.paused_until, other.pause_reason, max(other.resumed_at) OVER () AS resumed_at
             FROM conversations talk JOIN conversations before USING (contact_id)
             JOIN lanes other ON other.id = 'conversation/' || before.id
-            WHERE talk.id = new.conversation_id AND other.paused_until > now()
-            ORDER BY other.paused_until DESC LIMIT 1) pause ON true
+            WHERE talk.id = new.conversation_id
+            ORDER BY other.paused_until DESC NULLS LAST LIMIT 1) decided ON true
          WHERE COALESCE((SELECT false FROM lanes there WHERE there.id = new.id), true)
          ON CONFLICT (id) DO NOTHING",
     )

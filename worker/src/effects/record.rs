@@ -6,7 +6,14 @@ use std::collections::HashMap;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{EffectKind, api_key, hold::Standing, lease::Leased, outcome::Outcome, reply::Reply};
+use super::{
+    ApiKey, EffectKind, api_key,
+    hold::{Key, Standing},
+    lease::Leased,
+    outcome::Outcome,
+    reply::Reply,
+    way::Way,
+};
 use crate::{
     fault::Fault,
     project::{self, Lock, ProjectError},
@@ -24,6 +31,18 @@ pub(super) struct Ended {
     pub(super) standing: Standing,
 }
 
+impl Ended {
+    /// What the answer says of the key as it is used by a way.
+    fn said_of(&self, way: Way) -> Option<Standing> {
+        match self.standing {
+            // That it was used too often is said of the key itself; whoever probed has ended all the same.
+            Standing::Limited(_) if way == Way::Own => Some(self.standing),
+            Standing::Limited(_) => (self.effect.way == way).then_some(Standing::Untold),
+            _ => (self.effect.way == way).then_some(self.standing),
+        }
+    }
+}
+
 /// Whether replies become messages of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replies {
@@ -37,11 +56,10 @@ pub(super) enum Replies {
 /// meanwhile is unknown, and then the truth is still better.
 pub(super) async fn outcomes(
     pool: &PgPool,
-    key_id: &str,
+    key: &ApiKey,
     ended: &[Ended],
     replies: Replies,
 ) -> Result<(), Fault> {
-    let answers: Vec<_> = ended.iter().map(|it| (it.standing, it.effect.token.as_str())).collect();
     let mut lock = Lock::Shared;
     loop {
         let mut tx = pool.begin().await?;
@@ -50,7 +68,7 @@ pub(super) async fn outcomes(
             project::lock(&mut tx, lock).await?;
         }
         // The key comes before the effects, as where they are leased.
-        let change = api_key::note(&mut tx, key_id, &answers).await?;
+        let changes = note(&mut tx, key, ended).await?;
         let settled = settle(&mut tx, ended).await?;
         let sent = match replies {
             Replies::Projected => sent(ended, &settled),
@@ -59,9 +77,7 @@ pub(super) async fn outcomes(
         match project(&mut tx, &sent, lock).await {
             Ok(()) => {
                 tx.commit().await?;
-                if let Some((before, after)) = change {
-                    api_key::tell(&before, &after);
-                }
+                changes.iter().for_each(|(way, before, after)| api_key::tell(*way, before, after));
                 return Ok(());
             }
             Err(ProjectError::NeedsExclusive) => {
@@ -71,6 +87,21 @@ pub(super) async fn outcomes(
             Err(ProjectError::Database(error)) => return Err(error.into()),
         }
     }
+}
+
+/// Notes what the answers say of the key, by each way. The keys before and after.
+async fn note(tx: &mut PgConnection, key: &ApiKey, ended: &[Ended]) -> sqlx::Result<Vec<(Way, Key, Key)>> {
+    let mut changes = Vec::new();
+    for (way, id) in [(Way::Own, Some(&key.id)), (Way::Proxy, key.by_proxy.as_ref())] {
+        let answers = ended.iter().filter_map(|it| Some((it.said_of(way)?, it.effect.token.as_str())));
+        let answers: Vec<_> = answers.collect();
+        if let Some(id) = id.filter(|_| !answers.is_empty())
+            && let Some((before, after)) = api_key::note(tx, id, &answers).await?
+        {
+            changes.push((way, before, after));
+        }
+    }
+    Ok(changes)
 }
 
 /// Ends the attempts, and settles their effects; which, and when. One of which another attempt

@@ -7,6 +7,7 @@ use tokio::{
 };
 
 use super::{
+    ApiKey,
     dispatcher::AT_ONCE,
     record::{self, Ended, Replies},
 };
@@ -24,7 +25,7 @@ pub(super) struct Recorder {
     /// Where.
     pub(super) store: Store,
     /// The key that was called with.
-    pub(super) key_id: String,
+    pub(super) key: ApiKey,
     /// Its part in an outage: what has ended is kept until it is recorded.
     pub(super) met: Met,
 }
@@ -65,7 +66,7 @@ impl Recorder {
     /// Records a group, when the database takes it; or tells what is wrong with it.
     async fn try_record(&mut self, group: &[Ended], replies: Replies) -> Result<(), String> {
         loop {
-            match in_time(record::outcomes(&self.store.pool, &self.key_id, group, replies)).await {
+            match in_time(record::outcomes(&self.store.pool, &self.key, group, replies)).await {
                 Ok(()) => {
                     self.met.works();
                     return Ok(());

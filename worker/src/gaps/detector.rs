@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contract::broker::Broker;
 use time::OffsetDateTime;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, GapError, GapSettings, Lock, Report, Window, check, history};
@@ -15,7 +15,7 @@ use crate::{consume, figures, kapso::Client, outage::in_time, store::Store};
 /// just checked.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// What a worker has in its hands is stored within this time.
+/// What workers have in their hands is stored within this time, as a rule: the broker does not say how much that is.
 const IN_HAND: Duration = Duration::from_secs(2);
 
 /// How often the queue is looked at while something waits in it, or the broker is away.
@@ -28,9 +28,12 @@ pub async fn run(settings: GapSettings, broker: Broker, store: Store, stop: Canc
         return stop.cancelled().await;
     };
     let mut fresh_for = FRESH.min(every);
-    while !stop.is_cancelled() {
-        // At the latest when the next check would be due.
-        let _ = stop.run_until_cancelled(timeout(every, drained(&broker))).await;
+    loop {
+        let next = Instant::now() + every;
+        // At the latest when the next check is due.
+        if stop.run_until_cancelled(timeout_at(next, drained(&broker))).await.is_none() {
+            return;
+        }
         match once(&settings, &client, &store, &stop, fresh_for).await {
             Ok(()) | Err(GapError::Stopped) => {}
             Err(error) => {
@@ -39,14 +42,13 @@ pub async fn run(settings: GapSettings, broker: Broker, store: Store, stop: Canc
         }
         // Others look at other minutes of the hour: whoever comes first has done it for all.
         fresh_for = every.mul_f64(0.9);
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = sleep(every) => {}
+        if stop.run_until_cancelled(sleep_until(next)).await.is_none() {
+            return;
         }
     }
 }
 
-/// Waits until nothing waits in our own queue: that has reached us, though Postgres does not have it yet.
+/// Waits until our queue is empty: what waits there has reached us, though it is not stored yet.
 async fn drained(broker: &Broker) {
     while !matches!(consume::waiting(broker).await, Ok(0)) {
         sleep(LOOK_EVERY).await;

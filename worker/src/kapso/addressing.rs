@@ -9,7 +9,7 @@
 //!
 //! ¹ from `KAPSO_PHONE_NUMBER_ID`. ² where its `message_id` is one.
 //! A cell with a dash can't be done: the effect is discarded, and says so. What the conversation API
-//! can't mark is marked by the Meta proxy, where that is known too ([`Reach`]): the key is the same.
+//! can't mark is marked by the Meta proxy, where that is known too ([`Reach`]): the token is the same.
 //!
 //! Marking a message as read covers those before it by the Meta proxy, as Meta documents. Of
 //! the conversation API nobody says so: there each message is marked.
@@ -36,17 +36,6 @@ pub struct Reach {
     pub proxy_marks: bool,
 }
 
-/// Which marks cover those of the messages before theirs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Covering {
-    /// None.
-    None,
-    /// Those that go by the Meta proxy because the event did not give Kapso's id of the message.
-    WithoutKapsosId,
-    /// All.
-    All,
-}
-
 /// What an effect can name.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -69,6 +58,15 @@ impl ApiStyle {
         let is_proxy =
             base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "meta"));
         if is_proxy { Self::MetaProxy } else { Self::Conversation }
+    }
+
+    /// Whether marking a message as read covers those before it.
+    #[must_use]
+    pub fn marks_cover_earlier(self) -> bool {
+        match self {
+            Self::Conversation => false,
+            Self::MetaProxy => true,
+        }
     }
 
     /// Why a request can't be addressed by this API, if so.

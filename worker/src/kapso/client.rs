@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-use super::{Answer, ApiStyle, Covering, Response, Target, conversation_api, meta_proxy};
+use super::{Answer, ApiStyle, Response, Target, conversation_api, meta_proxy};
 
 /// How long a connection may take. Nothing has been sent by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -56,12 +56,18 @@ impl Client {
         Ok(Self { http, style: ApiStyle::of(&base), key_id: key_id(&base, token), base, marks: None })
     }
 
-    /// The same client, which marks by the Meta proxy at `proxy` what its own API can't mark.
+    /// The same client, which marks by the Meta proxy at `proxy`, with the same token, what its own API can't mark.
     #[must_use]
-    pub fn marking_by(self, proxy: Url) -> Self {
-        let (http, key_id) = (self.http.clone(), self.key_id.clone());
+    pub fn marking_by(self, proxy: Url, token: &Secret) -> Self {
+        let (http, key_id) = (self.http.clone(), key_id(&proxy, token));
         let marks = Self { http, base: proxy, style: ApiStyle::MetaProxy, key_id, marks: None };
         Self { marks: Some(Box::new(marks)), ..self }
+    }
+
+    /// The same client, of an address that is known to be a Meta proxy's.
+    #[must_use]
+    pub fn of_a_proxy(self) -> Self {
+        Self { style: ApiStyle::MetaProxy, ..self }
     }
 
     /// Names the key that it calls with, and does not give it away.
@@ -70,26 +76,10 @@ impl Client {
         &self.key_id
     }
 
-    /// Which marks cover those of the messages before theirs.
+    /// The same for the proxy that it marks by, if there is one.
     #[must_use]
-    pub fn covering(&self) -> Covering {
-        match self.style {
-            ApiStyle::MetaProxy => Covering::All,
-            ApiStyle::Conversation if self.has_proxy() => Covering::WithoutKapsosId,
-            ApiStyle::Conversation => Covering::None,
-        }
-    }
-
-    /// Whether there is another API beside its own, for marks.
-    #[must_use]
-    pub fn has_proxy(&self) -> bool {
-        self.marks.is_some()
-    }
-
-    /// Whether a mark goes by that other API.
-    #[must_use]
-    pub fn marks_by_proxy(&self, target: Target<'_>) -> bool {
-        self.has_proxy() && target.kapso_message_id.is_none()
+    pub fn proxy_key_id(&self) -> Option<&str> {
+        self.marks.as_deref().map(Self::key_id)
     }
 
     /// Sends a text, and tells what came of it. The effect's id goes with it where the API

@@ -11,7 +11,7 @@ mod meta_proxy;
 pub mod platform;
 mod settings;
 
-pub use addressing::{ApiStyle, Covering, Reach, Target};
+pub use addressing::{ApiStyle, Reach, Target};
 pub use answer::{Answer, Response};
 pub use client::Client;
 pub(crate) use client::{REQUEST_TIMEOUT, cause};

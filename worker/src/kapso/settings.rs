@@ -1,11 +1,11 @@
 //! How Kapso's API is called: `KAPSO_API_BASE_URL`, `KAPSO_API_TOKEN`, and what goes with them.
 
-use std::num::NonZeroU32;
+use std::{error::Error, num::NonZeroU32};
 
 use contract::settings::{Secret, Settings, SettingsError};
 use reqwest::Url;
 
-use super::{ApiStyle, Reach};
+use super::{ApiStyle, Client, Reach};
 use crate::settings::{http_address, token};
 
 /// The base of Kapso's API, as in the guide.
@@ -47,6 +47,19 @@ impl Api {
         let style = ApiStyle::of(&base);
         let proxy = meta_proxy(settings, &base)?.filter(|_| style == ApiStyle::Conversation);
         Ok(Self { style, proxy, base, token: token(settings)?, calls_a_minute })
+    }
+
+    /// A client of it, if there is a token.
+    ///
+    /// # Errors
+    /// When the token can't be a header, or TLS can't be set up.
+    pub(crate) fn client(&self) -> Result<Option<Client>, Box<dyn Error + Send + Sync>> {
+        let Some(token) = &self.token else { return Ok(None) };
+        let client = Client::new(self.base.clone(), token)?;
+        Ok(Some(match &self.proxy {
+            Some(proxy) => client.marking_by(proxy.clone(), token),
+            None => client,
+        }))
     }
 
     /// What can be called.

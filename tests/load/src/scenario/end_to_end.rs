@@ -21,11 +21,16 @@ use crate::traffic::{TURN, Traffic};
 use crate::usage::{Watched, memory};
 use crate::verify::verify;
 
-/// The rates, in webhooks a second: a large business, and ten times as much.
-pub(super) const RATES: [(&str, f64); 2] = [("end-to-end-320", 320.0), ("end-to-end-3300", 3_300.0)];
+/// The runs, each with its rate in webhooks a second (a large business, and ten times as much) and how long it takes in
+/// seconds.
+pub(super) const RUNS: [(&str, f64, f64); 5] = [
+    ("end-to-end-320", 320.0, 45.0),
+    ("end-to-end-3300", 3_300.0, 45.0),
+    ("end-to-end-320-long", 320.0, 600.0),
+    ("end-to-end-3300-long", 3_300.0, 600.0),
+    ("endurance", 500.0, 3_600.0),
+];
 
-/// How long a run takes, in seconds: short and long.
-const SECONDS: (f64, f64) = (45.0, 600.0);
 const WARM_UP: f64 = 5.0;
 
 /// The people who write.
@@ -51,11 +56,6 @@ reply = "¿En qué puedo ayudarte?"
 const TOKEN: &str = "a-key-of-the-bench";
 
 impl Bench {
-    pub(super) async fn end_to_end(&mut self, scenario: &str, rate: f64) -> Result<()> {
-        let seconds = if self.long { SECONDS.1 } else { SECONDS.0 };
-        self.steadily(scenario, rate, seconds).await
-    }
-
     /// One run at a steady rate, with replies and marks, looked for to the last webhook.
     pub(super) async fn steadily(&mut self, scenario: &str, rate: f64, seconds: f64) -> Result<()> {
         let began = Instant::now();

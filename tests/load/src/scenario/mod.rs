@@ -40,27 +40,24 @@ pub struct Bench {
     pub dialect: Dialect,
     /// How often everything is measured.
     pub rounds: u32,
-    /// Whether to take the time that a long run has.
-    pub long: bool,
     /// How many streams there have been: each has a name of its own, also in one database.
     pub streams: Cell<u32>,
 }
 
 /// The scenarios by name, in order; and whether they belong to long runs only.
-pub const ALL: [(&str, bool); 9] = [
+pub const ALL: [(&str, bool); 11] = [
     ("door", false),
     ("drain", false),
-    (end_to_end::RATES[0].0, false),
-    (end_to_end::RATES[1].0, false),
+    (end_to_end::RUNS[0].0, false),
+    (end_to_end::RUNS[1].0, false),
     ("spool", false),
     ("memory", false),
     ("start", false),
     ("growth", true),
-    ("endurance", true),
+    (end_to_end::RUNS[2].0, true),
+    (end_to_end::RUNS[3].0, true),
+    (end_to_end::RUNS[4].0, true),
 ];
-
-/// The rate of the hour of endurance, in webhooks a second.
-const ENDURANCE: f64 = 500.0;
 
 impl Bench {
     /// Measures one scenario.
@@ -76,9 +73,8 @@ impl Bench {
             "memory" => self.memory().await,
             "start" => self.start().await,
             "growth" => self.growth().await,
-            "endurance" => self.steadily("endurance", ENDURANCE, 3600.0).await,
-            other => match end_to_end::RATES.iter().find(|(name, _)| *name == other) {
-                Some((name, rate)) => self.end_to_end(name, *rate).await,
+            other => match end_to_end::RUNS.iter().find(|(name, ..)| *name == other) {
+                Some((name, rate, seconds)) => self.steadily(name, *rate, *seconds).await,
                 None => anyhow::bail!("no scenario {other}"),
             },
         }

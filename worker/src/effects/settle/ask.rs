@@ -12,6 +12,7 @@ use crate::{
         api_key::{self, ApiKey},
         hold::{Allowed, Hold, Key, Standing},
         outcome::retry_after,
+        way::Way,
     },
     kapso::{
         Answer, Client,
@@ -163,7 +164,7 @@ impl Asker<'_> {
         .await?;
         tx.commit().await?;
         if let Some((before, after)) = change {
-            api_key::tell(&before, &after);
+            api_key::tell(Way::Own, &before, &after);
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ pub async fn run(
 ) {
     let asking = async {
         if let Some(client) = &client {
-            let key = ApiKey { id: client.key_id().to_owned(), calls_a_minute };
+            let key = ApiKey::of(client, calls_a_minute);
             ask(&store, client, &key, settings, &stop).await;
         }
     };

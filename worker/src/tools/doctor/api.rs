@@ -20,6 +20,7 @@ struct Place<'a> {
     /// The setting that says where it is.
     variable: &'static str,
     base: &'a Url,
+    style: ApiStyle,
 }
 
 /// Asks for one page, of each API that is called.
@@ -39,11 +40,12 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
         return vec![Finding::remark(ABOUT, "Kapso's API was not asked", "set KAPSO_API_TOKEN")];
     };
     let number = scope.settings.text("KAPSO_PHONE_NUMBER_ID");
-    let place = Place { about: ABOUT, variable: "KAPSO_API_BASE_URL", base: &api.base };
+    let place = Place { about: ABOUT, variable: "KAPSO_API_BASE_URL", base: &api.base, style: api.style };
     let mut findings = vec![place.asked(token, number.as_ref()).await];
     // It lists by our number. Where that is not set, marks take it from their events.
     if let (Some(base), Some(_)) = (&api.proxy, &number) {
-        let place = Place { about: "marks", variable: "KAPSO_META_PROXY_URL", base };
+        let style = ApiStyle::MetaProxy;
+        let place = Place { about: "marks", variable: "KAPSO_META_PROXY_URL", base, style };
         findings.push(place.asked(token, number.as_ref()).await);
     }
     findings
@@ -58,7 +60,8 @@ impl Place<'_> {
                 "give the API key as Kapso shows it",
             );
         };
-        let answer = match (client.style(), number) {
+        let client = if self.style == ApiStyle::MetaProxy { client.of_a_proxy() } else { client };
+        let answer = match (self.style, number) {
             (ApiStyle::Conversation, _) => client.list(&Asked::Configs(1)).await,
             (ApiStyle::MetaProxy, Some(phone_number_id)) => {
                 let (phone_number_id, until) = (phone_number_id.clone(), OffsetDateTime::now_utc());
@@ -76,7 +79,7 @@ impl Place<'_> {
     }
 
     fn judged(&self, answer: &Answer) -> Finding {
-        let Self { about, variable, base } = self;
+        let Self { about, variable, base, .. } = self;
         let host = base.host_str().unwrap_or_default();
         let response = match answer {
             Answer::Response(response) => response,

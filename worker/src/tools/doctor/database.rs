@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{check::Scope, guide, report::Finding, road};
 use crate::{
     ingest_url::is_local,
+    kapso::Api,
     schema::MIGRATIONS,
     settings,
     tools::screen::{self, count},
@@ -24,7 +25,7 @@ const SPARE: i64 = 10;
 pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
     match reached(scope).await {
         Ok((mut connection, findings)) => {
-            let more = in_it(&mut connection).await;
+            let more = in_it(&mut connection, scope).await;
             findings.into_iter().chain(more).collect()
         }
         Err(finding) => vec![*finding],
@@ -61,7 +62,7 @@ async fn reached(scope: &Scope) -> Result<(PgConnection, Vec<Finding>), Box<Find
 }
 
 /// What is asked of a database that answers. Without its schema, the rest has no answers.
-async fn in_it(connection: &mut PgConnection) -> Vec<Finding> {
+async fn in_it(connection: &mut PgConnection, scope: &Scope) -> Vec<Finding> {
     let failed = |error: sqlx::Error| {
         Finding::wrong("asked", format!("a question to Postgres failed: {error}"), "look into its log")
     };
@@ -76,7 +77,7 @@ async fn in_it(connection: &mut PgConnection) -> Vec<Finding> {
     if usable {
         findings.push(partitions(connection).await.unwrap_or_else(failed));
         findings.push(arrivals(connection).await.unwrap_or_else(failed));
-        findings.extend(needs_a_person(connection).await.unwrap_or_else(|error| vec![failed(error)]));
+        findings.extend(needs_a_person(connection, scope).await.unwrap_or_else(|error| vec![failed(error)]));
     }
     findings
 }
@@ -181,14 +182,12 @@ async fn arrivals(connection: &mut PgConnection) -> sqlx::Result<Finding> {
 }
 
 /// What waits for somebody to decide.
-async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Finding>> {
+async fn needs_a_person(connection: &mut PgConnection, scope: &Scope) -> sqlx::Result<Vec<Finding>> {
     const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL";
     const UNKNOWN: &str = "SELECT count(*) FROM effects WHERE state = 'unknown'";
     const PENDING: &str = "SELECT count(*) FROM webhooks WHERE projected_at IS NULL AND dead_at IS NULL
                            AND received_at < now() - interval '1 minute'";
-    const REFUSED: &str = "SELECT count(*) FROM api_keys WHERE hold = 'token_refused'";
-    const FAILING: &str = "SELECT count(*) FROM api_keys WHERE hold = 'failing'";
-    let mut findings = Vec::new();
+    let mut findings = held(connection, scope).await?;
     for (about, ask, one, several, remedy) in [
         (
             "dead letters",
@@ -211,20 +210,6 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
             "webhooks wait for the slow lane",
             "is a worker running, and does its log say why it can't project them?",
         ),
-        (
-            "held",
-            REFUSED,
-            "key is held, since Kapso refused it",
-            "keys are held, since Kapso refused them",
-            "see the check `api`; a changed key counts as a new one",
-        ),
-        (
-            "failing",
-            FAILING,
-            "key is held, since calls with it fail: one call at a time tries whether they work again",
-            "keys are held, since calls with them fail: one call at a time tries whether they work again",
-            "see the check `api`; replies go on by themselves, unless they become too old",
-        ),
     ] {
         let many: i64 = sqlx::query_scalar(ask).fetch_one(&mut *connection).await?;
         if many > 0 {
@@ -234,6 +219,29 @@ async fn needs_a_person(connection: &mut PgConnection) -> sqlx::Result<Vec<Findi
     if findings.is_empty() {
         findings
             .push(Finding::fine("open matters", "no dead letter, nothing unknown, nothing pending for long"));
+    }
+    Ok(findings)
+}
+
+/// Why only probes are sent, to Kapso's API and to the Meta proxy beside it.
+async fn held(connection: &mut PgConnection, scope: &Scope) -> sqlx::Result<Vec<Finding>> {
+    let client = Api::read(&scope.settings).ok().and_then(|api| api.client().ok().flatten());
+    let Some(client) = client else { return Ok(Vec::new()) };
+    let mut findings = Vec::new();
+    for (id, place) in [(Some(client.key_id()), "Kapso"), (client.proxy_key_id(), "Kapso's Meta proxy")] {
+        let hold: Option<String> =
+            sqlx::query_scalar("SELECT hold FROM api_keys WHERE id = $1 AND hold IS NOT NULL")
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let why = match hold.as_deref() {
+            Some("token_refused") => format!("{place} has refused the token: calls are held back"),
+            Some(_) => format!("calls to {place} have failed: they are held back"),
+            None => continue,
+        };
+        let says = format!("{why}, and one at a time tries whether they work again");
+        let remedy = "see the check `api`; effects go on by themselves, unless they have become too old";
+        findings.push(Finding::remark("held", says, remedy));
     }
     Ok(findings)
 }
