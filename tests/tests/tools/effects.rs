@@ -273,7 +273,9 @@ async fn a_paused_person_is_paused_in_the_next_conversation_too() -> Result<()> 
     // So is its end: what paused the person before then pauses no conversation that begins now.
     scene.posts(&asks("conv-4", &number(1))).await?;
     let resumed = "SELECT id FROM lanes WHERE resumed_at IS NOT NULL ORDER BY id";
-    ensure!(scene.texts(resumed).await? == ["conversation/conv-1", "conversation/conv-2", "conversation/conv-4"]);
+    ensure!(
+        scene.texts(resumed).await? == ["conversation/conv-1", "conversation/conv-2", "conversation/conv-4"]
+    );
     Ok(())
 }
 
