@@ -143,6 +143,9 @@ impl Alarms {
                 if let Err(error) = &told {
                     tracing::warn!(alarm = alarm.name(), %error, "BUZON_ALERT_URL did not take an alarm; it is told again later");
                 }
+                if told.is_ok() && state == State::Raised {
+                    self.heard(alarm);
+                }
                 let again = repeat.filter(|_| state == State::Raised);
                 self.told(alarm, (since, until), |telling, now| match told {
                     Ok(()) => telling.succeeded(now, again),
@@ -158,10 +161,14 @@ impl Alarms {
         let mut standing = self.standing();
         let (alarm, it) = standing.iter_mut().find(|(_, it)| it.telling.due.is_some_and(|due| due <= now))?;
         it.telling.told = true;
-        if it.until.is_none() {
-            it.told_at = Some(now);
-        }
         Some((*alarm, it.since, it.until, it.text.clone()))
+    }
+
+    /// Notes that somebody has heard now that it is raised.
+    fn heard(&self, alarm: Alarm) {
+        if let Some(it) = self.standing().get_mut(&alarm) {
+            it.told_at = Some(OffsetDateTime::now_utc());
+        }
     }
 
     fn told(
@@ -214,6 +221,9 @@ mod tests {
             let mut told = 0;
             while let Some((alarm, since, until, _)) = alarms.due() {
                 alarms.told(alarm, (since, until), |telling, now| telling.succeeded(now, None));
+                if until.is_none() {
+                    alarms.heard(alarm);
+                }
                 told += 1;
             }
             told

@@ -132,7 +132,7 @@ const COVER_MARKS: &str = "WITH marks AS (
 
 /// The next effect of each locked lane: the first of each kind is looked at, however many come
 /// after it. The lanes are looked at again, now that nobody else can choose from them. A
-/// projection that has just refused or moved an effect has the last word; asked with `IS NOT
+/// projection that has just refused, moved or completed an effect has the last word; asked with `IS NOT
 /// DISTINCT FROM`, which no index answers, so that rows are found by their ids.
 const LEASE_NEXT: &str = concat!(
     "WITH head AS (
@@ -155,7 +155,9 @@ const LEASE_NEXT: &str = concat!(
         UPDATE effects SET lease = now() + make_interval(secs => $8), lease_token = $9, attempts = effects.attempts + 1
         FROM placed WHERE effects.id = placed.id
         AND effects.state IS NOT DISTINCT FROM 'pending' AND effects.attempts = placed.attempts
-        AND effects.lane IS NOT DISTINCT FROM placed.lane
+        AND effects.lane IS NOT DISTINCT FROM placed.lane AND ",
+    by_this_way!(),
+    "
         AND (placed.kind = 'send_text' OR of_its_kind <= $6) AND (placed.attempts = 0 OR of_its_sort <= $7)
         RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
             recipient, body, effects.attempts),

@@ -87,7 +87,7 @@ pub(super) async fn take(pool: &PgPool, wanted: &Wanted<'_>) -> sqlx::Result<Vec
     let mut tx = pool.begin().await?;
     let mut keys = api_key::lock_all(&mut tx, wanted.key).await?;
     let (now, calls) = api_key::calls_lately(&mut tx).await?;
-    let mut taken = Taken { calls, ..Taken::default() };
+    let mut taken = Taken { calls, leaves_half: keys.len() > 1 && rand::random(), ..Taken::default() };
     let mut leased = Vec::new();
     for place in 0..keys.len() {
         let Some(share) = share(&keys, place, now, &taken, wanted) else { continue };
@@ -110,6 +110,9 @@ struct Taken {
     calls: i64,
     effects: i64,
     retries: i64,
+    /// Whether the first way leaves half of what marks may have to the other: it has its turn first, for its replies, and
+    /// its marks could take all of that for ever.
+    leaves_half: bool,
 }
 
 impl Taken {
@@ -165,6 +168,7 @@ fn share(
     let room = (wanted.room - taken.effects).min(limit - taken.calls);
     // Half of each minute is kept for replies: one may be owed at any moment.
     let marks = room.min(limit - limit / 2 - taken.calls).max(0);
+    let marks = if *way == Way::Own && taken.leaves_half { marks / 2 } else { marks };
     let retries = (wanted.retries - taken.retries).max(0);
     // The first is the key's own: how often it may be used is said there.
     let is_limited = keys.first().is_some_and(|(_, _, own)| own.is_limited(now));

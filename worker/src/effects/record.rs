@@ -41,6 +41,11 @@ impl Ended {
             _ => (self.effect.way == way).then_some(self.standing),
         }
     }
+
+    /// The lease that it ends there, where a probe may have been part of it; one lease is of both ways.
+    fn token_of(&self, way: Way) -> &str {
+        if self.effect.way == way { &self.effect.token } else { "" }
+    }
 }
 
 /// Whether replies become messages of ours.
@@ -93,7 +98,7 @@ pub(super) async fn outcomes(
 async fn note(tx: &mut PgConnection, key: &ApiKey, ended: &[Ended]) -> sqlx::Result<Vec<(Way, Key, Key)>> {
     let mut changes = Vec::new();
     for (way, id) in [(Way::Own, Some(&key.id)), (Way::Proxy, key.by_proxy.as_ref())] {
-        let answers = ended.iter().filter_map(|it| Some((it.said_of(way)?, it.effect.token.as_str())));
+        let answers = ended.iter().filter_map(|it| Some((it.said_of(way)?, it.token_of(way))));
         let answers: Vec<_> = answers.collect();
         if let Some(id) = id.filter(|_| !answers.is_empty())
             && let Some((before, after)) = api_key::note(tx, id, &answers).await?

@@ -29,11 +29,12 @@ pub async fn run(settings: GapSettings, broker: Broker, store: Store, stop: Canc
     };
     let mut fresh_for = FRESH.min(every);
     loop {
-        let next = Instant::now() + every;
+        let (began, next) = (Instant::now(), Instant::now() + every);
         // At the latest when the next check is due.
         if stop.run_until_cancelled(timeout_at(next, drained(&broker))).await.is_none() {
             return;
         }
+        let waited = began.elapsed();
         match once(&settings, &client, &store, &stop, fresh_for).await {
             Ok(()) | Err(GapError::Stopped) => {}
             Err(error) => {
@@ -41,7 +42,7 @@ pub async fn run(settings: GapSettings, broker: Broker, store: Store, stop: Canc
             }
         }
         // Others look at other minutes of the hour: whoever comes first has done it for all.
-        fresh_for = every.mul_f64(0.9);
+        fresh_for = every.mul_f64(0.9).saturating_sub(waited);
         if stop.run_until_cancelled(sleep_until(next)).await.is_none() {
             return;
         }
