@@ -240,7 +240,7 @@ mod tests {
             style: ApiStyle::Conversation,
             token: "token",
         };
-        let taken = Taken { calls, ..Taken::default() };
+        let taken = Taken { calls, leaves_half: keys.len() > 1, ..Taken::default() };
         share(keys, place, NOW, &taken, &wanted).map(|share| (share.room, share.marks, share.retries))
     }
 
@@ -268,7 +268,8 @@ mod tests {
         let held = keys(key(Allowed::Probe), Key::default());
         assert_eq!([0, 1].map(|place| of_ways(&held, place, 80, 0)), [Some((1, 1, 1)), Some((64, 40, 32))]);
         let held = keys(Key::default(), key(Allowed::Nothing));
-        assert_eq!([0, 1].map(|place| of_ways(&held, place, 80, 0)), [Some((64, 40, 32)), None]);
+        // Of the forty calls that marks may have, half are left to the other way.
+        assert_eq!([0, 1].map(|place| of_ways(&held, place, 80, 0)), [Some((64, 20, 32)), None]);
         let both = keys(limited, Key::default());
         assert_eq!([0, 1].map(|place| of_ways(&both, place, 80, 0)), [None, None]);
         // By the proxy go marks alone, and half of the minute is not theirs.
