@@ -26,3 +26,10 @@ mod transport;
 
 /// The path at which ingest takes webhooks. Source: the customer's guide.
 pub const WEBHOOK_PATH: &str = "/api/whatsapp/webhook";
+
+/// A body as JSON parsers take it: without the UTF-8 byte order mark that some senders begin with. Signatures and the
+/// archive are of the body as it came. Source: RFC 8259, 8.1.
+#[must_use]
+pub fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}

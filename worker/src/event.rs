@@ -67,6 +67,8 @@ pub enum Fact {
     Contact(Contact),
     /// A contact reacted to a message, or took the reaction back.
     Reaction(Reaction),
+    /// The author of a message changed its text, or deleted it.
+    Revision(Revision),
     /// Something happened to a number, an account, a workflow, …
     Subject(SubjectEvent),
 }
@@ -104,6 +106,8 @@ pub struct Message {
     pub contact: ContactNames,
     /// Our number, as Meta names it.
     pub phone_number_id: Option<String>,
+    /// The group that it was written in; none: a private chat.
+    pub group: Option<String>,
     /// Where it was written: `cloud_api`, `business_app`, `history_sync`, …
     pub origin: Option<String>,
     /// `text`, `image`, …
@@ -116,7 +120,8 @@ pub struct Message {
     pub context: Option<String>,
     /// What else it holds, by its type: JSON.
     pub content: Option<String>,
-    /// Whether the event's time is the message's: not so for an event about its status.
+    /// Whether this is the message's own event, so that the event's time is the message's, and it owes a reply. Not so
+    /// for an event about its status, its text or its deletion.
     pub written_now: bool,
 }
 
@@ -138,6 +143,24 @@ pub struct Reaction {
     pub contact: ContactNames,
     /// The emoji; none: the reaction was taken back.
     pub emoji: Option<String>,
+}
+
+/// A change of a message after it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The names of the message that was changed.
+    pub of: Vec<String>,
+    /// What was changed.
+    pub change: Change,
+}
+
+/// What the author of a message can do to it afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The message has another text now. None: what changed is not its text.
+    Edited(Option<String>),
+    /// The message is deleted.
+    Deleted,
 }
 
 /// What an event can be about that is neither a person, a conversation nor a message.
@@ -293,6 +316,8 @@ pub struct ContactNames {
     pub bsuid: Option<String>,
     /// Kapso's id.
     pub kapso_id: Option<String>,
+    /// Further numbers and business-scoped user ids of the same person: another form of the number, a former one.
+    pub others: Vec<String>,
 }
 
 impl ContactNames {
@@ -306,7 +331,7 @@ impl ContactNames {
         Self {
             phone_number: phone_number.map(str::to_owned),
             bsuid: bsuid.map(str::to_owned),
-            kapso_id: None,
+            ..Self::default()
         }
     }
 
@@ -314,7 +339,8 @@ impl ContactNames {
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         let kapso_id = self.kapso_id.as_ref().map(|id| format!("kapso:{id}"));
-        [self.phone_number.clone(), self.bsuid.clone(), kapso_id].into_iter().flatten().collect()
+        let own = [self.phone_number.clone(), self.bsuid.clone(), kapso_id];
+        own.into_iter().flatten().chain(self.others.iter().cloned()).collect()
     }
 }
 

@@ -74,7 +74,8 @@ impl Door {
 
 /// The door's routes, for an actix application that has a [`Door`] among its data.
 pub fn routes(app: &mut web::ServiceConfig) {
-    let webhook = web::resource(WEBHOOK_PATH)
+    // A 404 counts as a failed delivery, and Kapso pauses a webhook for those: a slash too many is no reason for one.
+    let webhook = web::resource([WEBHOOK_PATH.to_owned(), format!("{WEBHOOK_PATH}/")])
         .route(web::post().to(receive))
         .route(web::get().to(handshake::answer))
         .default_service(web::to(refusal::method_not_allowed));

@@ -183,6 +183,15 @@ async fn the_handshake_gets_its_challenge_back() {
 }
 
 #[actix_web::test]
+async fn a_slash_at_the_end_of_the_path_is_the_same_door() {
+    let door = door(&[SECRET], Ok(()));
+    let request = TestRequest::default().method(Method::PUT).uri(&format!("{WEBHOOK_PATH}/"));
+    assert_eq!(call(&door, request).await.status(), 405);
+    let request = TestRequest::post().uri(&format!("{WEBHOOK_PATH}/")).set_payload("{}");
+    assert_eq!(call(&door, request).await.status(), 401);
+}
+
+#[actix_web::test]
 async fn other_methods_and_paths_are_problem_details_too() {
     let door = door(&[SECRET], Ok(()));
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {

@@ -7,8 +7,8 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 use worker::event::{
-    Contact, ContactNames, Conversation, Dialect, Direction, Event, Fact, Media, Message, Moment, Progress,
-    Reaction, Status, SubjectEvent, SubjectKind,
+    Change, Contact, ContactNames, Conversation, Dialect, Direction, Event, Fact, Media, Message, Moment,
+    Progress, Reaction, Revision, Status, SubjectEvent, SubjectKind,
 };
 use worker::project::{Source, Sourced};
 
@@ -97,7 +97,7 @@ fn sourced(random: &mut StdRng, started: OffsetDateTime, place: usize) -> Source
 }
 
 fn fact(random: &mut StdRng, started: OffsetDateTime) -> Fact {
-    match random.random_range(0..10) {
+    match random.random_range(0..12) {
         0..=2 => Fact::Message(message(random)),
         3 => Fact::Status(status(random)),
         4 => Fact::Conversation(conversation(random, started)),
@@ -106,6 +106,14 @@ fn fact(random: &mut StdRng, started: OffsetDateTime) -> Fact {
             to: message_names(random),
             contact: contact_names(random),
             emoji: text(random, &["❤", "👍"]),
+        }),
+        9 | 10 => Fact::Revision(Revision {
+            of: message_names(random),
+            change: if random.random() {
+                Change::Edited(text(random, &["ayuda", "adiós"]))
+            } else {
+                Change::Deleted
+            },
         }),
         _ => Fact::Subject(SubjectEvent {
             kind: one(
@@ -189,6 +197,7 @@ fn contact_names(random: &mut StdRng) -> ContactNames {
         phone_number: text(random, &["11", "22", "33"]),
         bsuid: text(random, &["CL.a", "CL.b", "CL.c"]),
         kapso_id: text(random, &["k1", "k2", "k3"]),
+        others: text(random, &["33", "44", "CL.c"]).filter(|_| random.random_bool(0.2)).into_iter().collect(),
     }
 }
 

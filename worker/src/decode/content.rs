@@ -4,14 +4,14 @@
 use serde_json::{Map, Value, json};
 
 use super::json::{filled, text};
-use crate::event::{ContactNames, Direction, Media, Message, Reaction};
+use crate::event::{Change, ContactNames, Direction, Media, Message, Reaction, Revision};
 
 /// The types whose body is a file.
 const MEDIA: [&str; 5] = ["image", "video", "audio", "document", "sticker"];
 
 /// The types that we know beside these. Source: Meta, "Webhooks: messages", and Kapso's
 /// "Message events".
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 13] = [
     "text",
     "location",
     "contacts",
@@ -22,6 +22,8 @@ const OTHERS: [&str; 11] = [
     "order",
     "system",
     "unsupported",
+    "edit",
+    "revoke",
     // How Meta imports a file that it has not copied yet.
     "media_placeholder",
 ];
@@ -31,16 +33,34 @@ pub(super) fn is_known(kind: &str) -> bool {
     MEDIA.contains(&kind) || OTHERS.contains(&kind)
 }
 
-/// Reads a message's type, text, media, context and the rest into `message`.
+/// Reads a message's type, text, media, context and the rest into `message`: from Meta's object for the type wherever it
+/// stands, else from Kapso's of its first dialect.
 /// `kept` is what Kapso says about its own copy of the media.
 pub(super) fn read(value: &Value, kept: Option<&Value>, message: &mut Message) {
-    message.kind = text(value, "type");
+    message.kind = kind(value);
     let kind = message.kind.as_deref().unwrap_or_default();
-    let body = value.get(kind).unwrap_or(&Value::Null);
+    let body = object(value, kind);
     message.body = written(kind, body);
     message.media = media(MEDIA.contains(&kind).then_some(body), kept);
     message.context = context(value);
     message.content = content(value, kind, body);
+    message.group = text(value, "group_id");
+}
+
+/// A message's type.
+pub(super) fn kind(value: &Value) -> Option<String> {
+    text(value, "type").or_else(|| text(value, "message_type"))
+}
+
+/// What a message holds by its type: Meta's object, under the type's name, else what Kapso's first dialect has, there or
+/// under the type's name.
+pub(super) fn object<'a>(value: &'a Value, kind: &str) -> &'a Value {
+    let metas = value.get(kind).filter(|object| object.is_object() || object.is_array());
+    let kapsos = || {
+        let data = filled(value, "message_type_data")?;
+        Some(filled(data, kind).unwrap_or(data))
+    };
+    metas.or_else(kapsos).unwrap_or(&Value::Null)
 }
 
 /// The words that the person wrote or chose. Never the provider's summary of them.
@@ -114,6 +134,28 @@ pub(super) fn reaction(message: &Message, body: &Value) -> Option<Reaction> {
         _ => message.contact.clone(),
     };
     Some(Reaction { to: vec![text(body, "message_id")?], contact, emoji: text(body, "emoji") })
+}
+
+/// The change of another message that this one is, if it is one. Source: Meta, "Webhooks: messages", `edit` and `revoke`.
+pub(super) fn revision(value: &Value) -> Option<Revision> {
+    let kind = kind(value)?;
+    let body = object(value, &kind);
+    let change = match kind.as_str() {
+        "edit" => Change::Edited(edited(value, body)),
+        "revoke" => Change::Deleted,
+        _ => return None,
+    };
+    Some(Revision { of: vec![text(body, "original_message_id")?], change })
+}
+
+/// The new text of an edited message: in the message within the edit, else in the edit, else beside it.
+fn edited(value: &Value, edit: &Value) -> Option<String> {
+    let holders = [edit.get("message").unwrap_or(&Value::Null), edit, value];
+    holders.into_iter().find_map(|holder| {
+        let own = kind(holder);
+        let kinds = own.as_deref().into_iter().chain(["text"]).chain(MEDIA);
+        kinds.filter(|kind| *kind != "edit").find_map(|kind| written(kind, holder.get(kind)?))
+    })
 }
 
 /// What Kapso says about its copy of a message's media.

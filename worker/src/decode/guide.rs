@@ -10,6 +10,8 @@ use super::{
     Facts, Told, content,
     instant::instant,
     json::{filled, phone_number, text},
+    kapso,
+    person::Person,
     status,
 };
 use crate::event::{Contact, ContactNames, Conversation, Direction, Fact, Message, Moment, Progress, Status};
@@ -69,30 +71,44 @@ impl Parts<'_> {
     fn received(&self) -> Told {
         let written_at = self.written_at();
         let described = filled(self.payload, "contact").unwrap_or(&Value::Null);
-        let from = phone_number(self.payload, "from");
-        let contact = ContactNames {
-            phone_number: from.or_else(|| phone_number(described, "phone_number")),
-            bsuid: None,
-            kapso_id: text(described, "id"),
-        };
-        let message = Message {
+        // What is written to our number is not written by it.
+        let ours: Vec<String> = phone_number(self.payload, "to").into_iter().collect();
+        let outbound = text(self.payload, "direction").as_deref() == Some("outbound")
+            || phone_number(self.payload, "from").is_some_and(|from| ours.contains(&from));
+        let message_kind = content::kind(self.payload).unwrap_or_default();
+        let in_group = text(self.payload, "group_id").is_some();
+        let mut person = Person::beside(&ours);
+        if message_kind == "system" && !in_group {
+            person = person.notice(content::object(self.payload, &message_kind));
+        }
+        person = person.number(self.payload, "from");
+        if !in_group {
+            person = person.number(described, "phone_number");
+        }
+        let contact = person.kapso_id(described, "id").names();
+        let mut message = Message {
             names: self.message_names(),
-            direction: Some(Direction::Inbound),
+            direction: Some(if outbound { Direction::Outbound } else { Direction::Inbound }),
             conversation: self.conversation_id(),
             contact: contact.clone(),
-            kind: text(self.payload, "message_type"),
-            body: text(self.payload, "content"),
-            media: content::media(None, filled(self.payload, "media")),
-            context: content::context(self.payload),
             written_now: true,
             ..Message::default()
         };
+        content::read(self.payload, filled(self.payload, "media"), &mut message);
+        // Of another type it is Kapso's summary, and not what the person wrote.
+        if message.kind.as_deref().is_none_or(|kind| kind == "text") {
+            message.body = message.body.or_else(|| text(self.payload, "content"));
+        }
         let kind = message.kind.clone();
-        let mut facts = vec![(written_at, Fact::Message(message))];
+        let mut facts = match content::revision(self.payload) {
+            Some(revision) => kapso::revised(written_at, revision, &message),
+            None => vec![(written_at, Fact::Message(message))],
+        };
         if let Some(id) = self.conversation_id() {
             let last_active_at = written_at.timed.then_some(written_at.at);
-            let conversation =
-                Conversation { id, contact: contact.clone(), last_active_at, ..Default::default() };
+            // A group's conversation is with nobody in particular.
+            let partner = if in_group { ContactNames::default() } else { contact.clone() };
+            let conversation = Conversation { id, contact: partner, last_active_at, ..Default::default() };
             facts.push((written_at, Fact::Conversation(conversation)));
         }
         if !contact.ids().is_empty() {
@@ -105,19 +121,24 @@ impl Parts<'_> {
 
     fn status(&self, progress: Progress) -> Facts {
         let at = self.event_at();
+        let is_of_payment = status::is_of_payment(self.payload);
         let error = status::first_error(self.payload).filter(|_| progress == Progress::Failed);
         let message = Message {
             names: self.message_names(),
             direction: Some(Direction::Outbound),
             conversation: self.conversation_id(),
-            contact: ContactNames { phone_number: phone_number(self.payload, "to"), ..Default::default() },
+            contact: Person::default().number(self.payload, "to").names(),
             kind: text(self.payload, "message_type"),
             body: text(self.payload, "content"),
             ..Message::default()
         };
         let status =
             Status { names: self.message_names(), progress, details: None, error, callback_data: None };
-        vec![(at, Fact::Message(message)), (at, Fact::Status(status))]
+        let mut facts = vec![(at, Fact::Message(message))];
+        if !is_of_payment {
+            facts.push((at, Fact::Status(status)));
+        }
+        facts
     }
 
     fn conversation_changed(&self) -> Told {
@@ -133,12 +154,12 @@ impl Parts<'_> {
 
     fn contact(&self, created_at: Option<OffsetDateTime>) -> Told {
         let described = self.payload_contact();
-        let names = ContactNames {
-            phone_number: phone_number(described, "phone_number")
-                .or_else(|| phone_number(self.payload, "from")),
-            bsuid: None,
-            kapso_id: text(described, "id").or_else(|| text(self.payload, "contact_id")),
-        };
+        let names = Person::default()
+            .number(described, "phone_number")
+            .number(self.payload, "from")
+            .kapso_id(described, "id")
+            .kapso_id(self.payload, "contact_id")
+            .names();
         if names.ids().is_empty() {
             let why = "the event names no contact: neither payload.contact.id nor a phone_number";
             return Told::Undecodable(why.to_owned());

@@ -105,12 +105,16 @@ pub(super) fn dialect(item: &Value, hints: &Hints) -> Option<Dialect> {
     if message.is_some_and(|message| message.get("kapso").is_some_and(Value::is_object)) {
         return Some(Dialect::KapsoV2);
     }
-    // Early versions of the second dialect had Kapso's fields flat on Meta's message, so only
-    // what the second never had, or a message without Meta's type, tells the first.
+    // Early versions of the second dialect had Kapso's fields flat on Meta's message, and some of the first's beside it:
+    // the message's own shape decides.
     let flat = |field: &str| message.is_some_and(|message| message.get(field).is_some());
+    if flat("whatsapp_message_id") || flat("message_type") {
+        return Some(Dialect::KapsoV1);
+    }
+    if message.is_some_and(has_metas_shape) {
+        return Some(Dialect::KapsoV2);
+    }
     if has("whatsapp_config")
-        || flat("whatsapp_message_id")
-        || flat("message_type")
         || (flat("whatsapp_conversation_id") && !flat("type"))
         || item.pointer("/conversation/whatsapp_config_id").is_some()
     {
@@ -126,4 +130,13 @@ pub(super) fn dialect(item: &Value, hints: &Hints) -> Option<Dialect> {
         Some("v2") => Some(Dialect::KapsoV2),
         _ => None,
     }
+}
+
+/// Whether a message is as Meta describes one: it has its type, and an object or a time under Meta's name.
+fn has_metas_shape(message: &Value) -> bool {
+    let kind = message.get("type").and_then(Value::as_str);
+    kind.is_some_and(|kind| {
+        message.get(kind).is_some_and(|object| object.is_object() || object.is_array())
+            || message.get("timestamp").is_some()
+    })
 }

@@ -7,6 +7,7 @@ use super::mend;
 /// Parses a body. Postgres refuses U+0000 in any text, so it is replaced by U+FFFD here;
 /// the archive keeps the bytes.
 pub(super) fn parse(body: &[u8]) -> serde_json::Result<Value> {
+    let body = contract::without_bom(body);
     // What serde_json refuses of JSON is mended, so that it costs one text and not the batch.
     let mut value = serde_json::from_slice(body)
         .or_else(|error| mend::mended(body).map_or(Err(error), |mended| serde_json::from_slice(&mended)))?;

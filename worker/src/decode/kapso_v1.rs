@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use super::{
     Facts, Told, content,
     instant::instant,
-    json::{filled, phone_number, text},
-    kapso::{self, both_names, direction_of, last_message},
+    json::{filled, text},
+    kapso::{self, Sides, both_names, direction_of, last_message},
     status, subject,
 };
 use crate::event::{Contact, ContactNames, Direction, Fact, Message, Moment, Progress, Status};
@@ -55,26 +55,27 @@ impl Parts<'_> {
     fn message(&self, kind: &str) -> Told {
         let names = both_names(self.message);
         let direction = self.direction(kind);
-        let contact = self.contact_names();
-        let message_kind = text(self.message, "message_type").or_else(|| text(self.message, "type"));
-        let data = self.data(message_kind.as_deref());
-        let written_at = self.written_at(direction);
-        let message = Message {
+        let contact = self.sides().person(direction);
+        let written_at = kapso::written_at(self.message, direction, self.received_at);
+        let mut message = Message {
             names: names.clone(),
             direction,
             conversation: self.conversation_id(),
             contact: contact.clone(),
             phone_number_id: self.phone_number_id(),
             origin: text(self.message, "origin"),
-            body: self.written(message_kind.as_deref(), data),
-            media: content::media(None, self.kept().as_ref()),
-            context: content::context(self.message),
-            content: self.content(message_kind.as_deref(), data),
-            kind: message_kind.clone(),
             written_now: true,
+            ..Message::default()
         };
+        content::read(self.message, self.kept().as_ref(), &mut message);
+        message.body = message.body.or_else(|| self.content(message.kind.as_deref()));
+        let message_kind = message.kind.clone();
+        let data = content::object(self.message, message_kind.as_deref().unwrap_or_default());
         let reaction = content::reaction(&message, data);
-        let mut facts: Facts = vec![(written_at, Fact::Message(message))];
+        let mut facts: Facts = match content::revision(self.message) {
+            Some(revision) => kapso::revised(written_at, revision, &message),
+            None => vec![(written_at, Fact::Message(message))],
+        };
         facts.extend(reaction.map(|reaction| (written_at, Fact::Reaction(reaction))));
         if direction == Some(Direction::Outbound) {
             facts.extend(self.status(kind, names));
@@ -83,10 +84,13 @@ impl Parts<'_> {
         Told::message(message_kind.as_deref(), facts)
     }
 
-    /// What the message holds, by its type: there as it is, or under the type's name.
-    fn data(&self, kind: Option<&str>) -> &Value {
-        let data = filled(self.message, "message_type_data").unwrap_or(&Value::Null);
-        kind.and_then(|kind| filled(data, kind)).unwrap_or(data)
+    fn sides(&self) -> Sides<'_> {
+        Sides {
+            message: self.message,
+            kapso: &Value::Null,
+            conversation: self.conversation,
+            config: self.config,
+        }
     }
 
     fn phone_number_id(&self) -> Option<String> {
@@ -94,45 +98,23 @@ impl Parts<'_> {
     }
 
     fn direction(&self, kind: &str) -> Option<Direction> {
-        match text(self.message, "direction").as_deref() {
+        let told = match text(self.message, "direction").as_deref() {
             Some("inbound") => Some(Direction::Inbound),
             Some("outbound") => Some(Direction::Outbound),
             _ => direction_of(kind),
-        }
-    }
-
-    /// When it was written: an event about its status may carry the status' time instead.
-    fn written_at(&self, direction: Option<Direction>) -> Moment {
-        let created = instant(self.message, "created_at");
-        let own = match direction {
-            Some(Direction::Outbound) => created.or_else(|| self.metadata_at()),
-            _ => self.metadata_at().or(created),
         };
-        Moment::new(own, self.received_at)
+        self.sides().author(told)
     }
 
-    fn metadata_at(&self) -> Option<OffsetDateTime> {
-        instant(self.message.get("metadata")?, "timestamp")
-    }
-
-    /// The person's own words: the first dialect puts its summaries in the same field.
-    fn written(&self, kind: Option<&str>, data: &Value) -> Option<String> {
-        let content = || text(self.message, "content");
+    /// The person's own words, where Meta's object does not hold them: the first dialect puts its summaries in the same
+    /// field.
+    fn content(&self, kind: Option<&str>) -> Option<String> {
+        let has_media = self.message.get("has_media") == Some(&Value::Bool(true));
         match kind {
-            Some("text" | "button" | "interactive") => content(),
-            None if self.message.get("has_media") != Some(&Value::Bool(true)) => content(),
-            None | Some("image" | "video" | "audio" | "document" | "sticker") => text(data, "caption"),
-            Some("order") => text(data, "text"),
+            Some("text" | "button" | "interactive") => text(self.message, "content"),
+            None if !has_media => text(self.message, "content"),
             _ => None,
         }
-    }
-
-    fn content(&self, kind: Option<&str>, data: &Value) -> Option<String> {
-        let plain = ["text", "image", "video", "audio", "document", "sticker"];
-        let kind = kind.filter(|kind| !plain.contains(kind))?;
-        let mut content = serde_json::Map::new();
-        content.insert(kind.to_owned(), data.clone());
-        (!data.is_null()).then(|| Value::Object(content).to_string())
     }
 
     fn kept(&self) -> Option<Value> {
@@ -146,24 +128,16 @@ impl Parts<'_> {
     fn status(&self, kind: &str, names: Vec<String>) -> Facts {
         let claimed = text(self.message, "status").as_deref().and_then(Progress::named);
         let of_kind = || kind.strip_prefix("message.").and_then(Progress::named);
-        let Some(progress) = claimed.or_else(of_kind) else {
+        let metadata = filled(self.message, "metadata").unwrap_or(&Value::Null);
+        let is_of_payment = status::is_of_payment(self.message) || status::is_of_payment(metadata);
+        let Some(progress) = claimed.or_else(of_kind).filter(|_| !is_of_payment) else {
             return Facts::new();
         };
-        let own = self.metadata_at().or_else(|| instant(self.message, "updated_at"));
-        let metadata = filled(self.message, "metadata").unwrap_or(&Value::Null);
+        let own = kapso::metadata_at(self.message).or_else(|| instant(self.message, "updated_at"));
         let error = status::first_error(self.message).or_else(|| status::first_error(metadata));
         let error = error.filter(|_| progress == Progress::Failed);
         let status = Status { names, progress, details: None, error, callback_data: None };
         vec![(Moment::new(own, self.received_at), Fact::Status(status))]
-    }
-
-    fn contact_names(&self) -> ContactNames {
-        ContactNames {
-            phone_number: phone_number(self.message, "phone_number")
-                .or_else(|| phone_number(self.message, "conversation_phone_number"))
-                .or_else(|| phone_number(self.conversation, "phone_number")),
-            ..ContactNames::default()
-        }
     }
 
     fn conversation_id(&self) -> Option<String> {
@@ -176,7 +150,8 @@ impl Parts<'_> {
         let at = own.map_or(otherwise, |at| Moment { at, timed: true });
         let mut facts = Facts::new();
         if let Some(id) = self.conversation_id() {
-            let conversation = kapso::conversation(id, self.conversation, contact, self.phone_number_id());
+            let partner = self.sides().partner(contact);
+            let conversation = kapso::conversation(id, self.conversation, &partner, self.phone_number_id());
             facts.push((at, Fact::Conversation(conversation)));
         }
         if !contact.ids().is_empty() {
@@ -190,7 +165,7 @@ impl Parts<'_> {
         if self.conversation_id().is_none() {
             return Told::Undecodable(format!("the event {kind} names no conversation"));
         }
-        let contact = self.contact_names();
+        let contact = self.sides().person(None);
         let mut facts = self.conversation_facts(&contact, Moment::new(None, self.received_at));
         kapso::changed(&mut facts, kind, self.item);
         facts.extend(last_message(self.item, self.conversation_id(), &contact, self.phone_number_id()));

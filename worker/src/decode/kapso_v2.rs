@@ -8,8 +8,9 @@ use time::OffsetDateTime;
 use super::{
     Facts, Told, content,
     instant::instant,
-    json::{filled, phone_number, text},
-    kapso::{self, direction_of, last_message},
+    json::{filled, text},
+    kapso::{self, Sides, both_names, direction_of, last_message},
+    person::Person,
     status, subject,
 };
 use crate::event::{Contact, ContactNames, Direction, Fact, Message, Moment, Progress, Status};
@@ -54,10 +55,10 @@ pub(super) fn decode(item: &Value, kind: &str, received_at: OffsetDateTime) -> T
 
 impl Parts<'_> {
     fn message(&self, kind: &str) -> Told {
-        let written_at = Moment::new(instant(self.message, "timestamp"), self.received_at);
-        let names: Vec<String> = text(self.message, "id").into_iter().collect();
+        let names = both_names(self.message);
         let direction = self.direction(kind);
-        let contact = self.contact_names(direction);
+        let written_at = kapso::written_at(self.message, direction, self.received_at);
+        let contact = self.sides().person(direction);
         let mut message = Message {
             names: names.clone(),
             direction,
@@ -69,16 +70,31 @@ impl Parts<'_> {
             ..Message::default()
         };
         content::read(self.message, content::kept_by_kapso(self.kapso).as_ref(), &mut message);
+        // Early versions had the text flat on the message, as the first dialect has.
+        if message.kind.as_deref() == Some("text") {
+            message.body = message.body.or_else(|| text(self.message, "content"));
+        }
         let reaction = content::reaction(&message, self.message.get("reaction").unwrap_or(&Value::Null));
         let message_kind = message.kind.clone();
-
-        let mut facts: Facts = vec![(written_at, Fact::Message(message))];
+        let mut facts: Facts = match content::revision(self.message) {
+            Some(revision) => kapso::revised(written_at, revision, &message),
+            None => vec![(written_at, Fact::Message(message))],
+        };
         facts.extend(reaction.map(|reaction| (written_at, Fact::Reaction(reaction))));
         if direction == Some(Direction::Outbound) {
             facts.extend(self.statuses(kind, &names, written_at));
         }
         facts.extend(self.conversation_facts(&contact, written_at));
         Told::message(message_kind.as_deref(), facts)
+    }
+
+    fn sides(&self) -> Sides<'_> {
+        Sides {
+            message: self.message,
+            kapso: self.kapso,
+            conversation: self.conversation,
+            config: filled(self.item, "whatsapp_config").unwrap_or(&Value::Null),
+        }
     }
 
     /// A text of what Kapso adds, there or flat on the message.
@@ -93,21 +109,17 @@ impl Parts<'_> {
 
     /// Who wrote it: the body knows better than the kind, which no signature covers.
     fn direction(&self, kind: &str) -> Option<Direction> {
-        match self.of_kapso("direction").as_deref() {
-            Some("inbound") => return Some(Direction::Inbound),
-            Some("outbound") => return Some(Direction::Outbound),
-            _ => {}
-        }
-        // Meta tells statuses of our messages only.
-        if self.listed().next().is_some() {
-            return Some(Direction::Outbound);
-        }
         let says = |fields: [&str; 2]| fields.iter().any(|field| text(self.message, field).is_some());
-        match direction_of(kind) {
-            None if says(["to", "to_user_id"]) => Some(Direction::Outbound),
-            None if says(["from", "from_user_id"]) => Some(Direction::Inbound),
-            known => known,
-        }
+        let (from, to) = (says(["from", "from_user_id"]), says(["to", "to_user_id"]));
+        let told = match self.of_kapso("direction").as_deref() {
+            Some("inbound") => Some(Direction::Inbound),
+            Some("outbound") => Some(Direction::Outbound),
+            // Meta tells statuses of our messages only.
+            _ if self.listed().next().is_some() => Some(Direction::Outbound),
+            _ if to && !from => Some(Direction::Outbound),
+            _ => direction_of(kind).or_else(|| from.then_some(Direction::Inbound)),
+        };
+        self.sides().author(told)
     }
 
     /// The statuses that the body lists; the one that it claims, unless it is listed; and
@@ -115,9 +127,15 @@ impl Parts<'_> {
     fn statuses(&self, kind: &str, names: &[String], written_at: Moment) -> Facts {
         let mut statuses: Vec<(Moment, Status)> =
             self.listed().filter_map(|value| status::read(value, names, self.received_at)).collect();
+        // What a payment came to is told in the same words, and claims nothing of the message.
+        let of_payment = |progress: &Progress| {
+            let payments = self.listed().filter(|value| status::is_of_payment(value));
+            payments.filter_map(|value| text(value, "status")).any(|status| status == progress.name())
+        };
         let claimed = self.of_kapso("status").as_deref().and_then(Progress::named);
+        let claimed = claimed.filter(|progress| !of_payment(progress));
         let of_kind = || kind.strip_prefix("message.").and_then(Progress::named);
-        let progress = if statuses.is_empty() { claimed.or_else(of_kind) } else { claimed };
+        let progress = if self.listed().next().is_none() { claimed.or_else(of_kind) } else { claimed };
         if let Some(progress) = progress
             && !statuses.iter().any(|(_, status)| status.progress == progress)
         {
@@ -134,19 +152,6 @@ impl Parts<'_> {
         statuses.into_iter().map(|(at, status)| (at, Fact::Status(status))).collect()
     }
 
-    fn contact_names(&self, direction: Option<Direction>) -> ContactNames {
-        let field = if direction == Some(Direction::Outbound) { "to" } else { "from" };
-        let in_message = |suffix| text(self.message, &format!("{field}{suffix}"));
-        ContactNames {
-            phone_number: phone_number(self.message, field)
-                .or_else(|| phone_number(self.conversation, "phone_number"))
-                .or_else(|| phone_number(self.kapso, "phone_number"))
-                .or_else(|| phone_number(self.message, "phone_number")),
-            bsuid: in_message("_user_id").or_else(|| text(self.conversation, "business_scoped_user_id")),
-            kapso_id: None,
-        }
-    }
-
     fn conversation_id(&self) -> Option<String> {
         text(self.conversation, "id").or_else(|| self.of_kapso("whatsapp_conversation_id"))
     }
@@ -155,6 +160,7 @@ impl Parts<'_> {
         text(self.item, "phone_number_id")
             .or_else(|| text(self.conversation, "phone_number_id"))
             .or_else(|| self.of_kapso("phone_number_id"))
+            .or_else(|| text(self.sides().config, "phone_number_id"))
     }
 
     /// When the snapshot of the conversation was taken; else `otherwise`.
@@ -167,7 +173,8 @@ impl Parts<'_> {
         let at = self.snapshot_at(otherwise);
         let mut facts = Facts::new();
         if let Some(id) = self.conversation_id() {
-            let conversation = kapso::conversation(id, self.conversation, contact, self.phone_number_id());
+            let partner = self.sides().partner(contact);
+            let conversation = kapso::conversation(id, self.conversation, &partner, self.phone_number_id());
             facts.push((at, Fact::Conversation(conversation)));
         }
         if !contact.ids().is_empty() {
@@ -203,7 +210,7 @@ impl Parts<'_> {
             return Told::Undecodable(format!("the event {kind} names no conversation"));
         }
         let at = self.snapshot_at(Moment::new(None, self.received_at));
-        let contact = self.contact_names(None);
+        let contact = self.sides().person(None);
         let mut facts = self.conversation_facts(&contact, at);
         kapso::changed(&mut facts, kind, self.item);
         facts.extend(last_message(self.item, self.conversation_id(), &contact, self.phone_number_id()));
@@ -214,17 +221,21 @@ impl Parts<'_> {
         let described = filled(self.item, "contact").unwrap_or(&Value::Null);
         let preference = filled(self.item, "marketing_preference").unwrap_or(&Value::Null);
         let previous = filled(self.item, "previous").unwrap_or(&Value::Null);
-        let names = ContactNames {
-            phone_number: phone_number(described, "wa_id")
-                .or_else(|| phone_number(described, "phone_number")),
-            bsuid: text(described, "business_scoped_user_id"),
-            kapso_id: text(described, "id"),
-        };
+        let names = Person::default()
+            .number(described, "wa_id")
+            .number(described, "phone_number")
+            .user_id(described, "business_scoped_user_id")
+            .user_id(described, "parent_business_scoped_user_id")
+            .kapso_id(described, "id")
+            .names();
         if names.ids().is_empty() {
             return Told::Undecodable("the event names no contact".to_owned());
         }
-        let former =
-            ContactNames { bsuid: text(previous, "business_scoped_user_id"), ..ContactNames::default() };
+        let former = Person::default()
+            .number(previous, "wa_id")
+            .user_id(previous, "business_scoped_user_id")
+            .user_id(previous, "parent_business_scoped_user_id")
+            .names();
         let name = text(described, "display_name").or_else(|| text(described, "profile_name"));
         let contact = Contact {
             names: names.clone(),

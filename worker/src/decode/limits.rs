@@ -29,7 +29,9 @@ fn overlong(fact: &Fact) -> Option<&'static str> {
         Fact::Message(message) => any(&message.names, MESSAGE)
             .or_else(|| any(&message.conversation, CONVERSATION))
             .or_else(|| any(&message.phone_number_id, NUMBER))
+            .or_else(|| any(&message.group, "the group's id"))
             .or_else(|| contact(&message.contact)),
+        Fact::Revision(revision) => any(&revision.of, MESSAGE),
         Fact::Status(status) => any(&status.names, MESSAGE),
         Fact::Conversation(conversation) => any([&conversation.id], CONVERSATION)
             .or_else(|| any(&conversation.phone_number_id, NUMBER))
@@ -47,6 +49,6 @@ fn any<'a>(ids: impl IntoIterator<Item = &'a String>, what: &'static str) -> Opt
 }
 
 fn contact(names: &ContactNames) -> Option<&'static str> {
-    let ContactNames { phone_number, bsuid, kapso_id } = names;
-    any([phone_number, bsuid, kapso_id].into_iter().flatten(), "the contact's id")
+    let ContactNames { phone_number, bsuid, kapso_id, others } = names;
+    any([phone_number, bsuid, kapso_id].into_iter().flatten().chain(others), "the contact's id")
 }

@@ -9,6 +9,8 @@ use super::{
     Facts, Told, content,
     instant::instant,
     json::{filled, phone_number, text},
+    kapso, meta_people,
+    person::Person,
     status, subject,
 };
 use crate::event::{Contact, ContactNames, Direction, Fact, Message, Moment, Progress, Status};
@@ -27,7 +29,7 @@ struct Change<'a> {
 }
 
 /// Items with their places.
-type Items = Vec<(Option<String>, Told)>;
+pub(super) type Items = Vec<(Option<String>, Told)>;
 
 /// Decodes a body: every message and status in it is an item of its own.
 pub(super) fn decode(body: &Value, place: Option<&str>, received_at: OffsetDateTime) -> Items {
@@ -58,6 +60,8 @@ fn one_change(entry: &Value, change: &Value, place: String, received_at: OffsetD
         Some("messages") | None => parts.messages(items),
         Some("smb_message_echoes" | "message_echoes") => parts.echoes(items),
         Some("history") => parts.history(items),
+        Some("user_id_update") => meta_people::ids_changed(entry, value, &parts.place, received_at, items),
+        Some("user_preferences") => meta_people::preferences(entry, value, &parts.place, received_at, items),
         Some(field) => {
             let told = subject::of_meta(field, entry, value, received_at);
             items.push((Some(parts.place.clone()), told));
@@ -73,19 +77,32 @@ fn or_no_object(value: &Value, told: Told) -> Told {
     if value.is_object() { told } else { Told::no_object() }
 }
 
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
+/// A field's list, with the place of each in it.
+pub(super) fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
     value.get(field).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
 impl Change<'_> {
     fn messages(&self, items: &mut Items) {
         for (index, message) in list(self.value, "messages") {
-            let told = self.message(message, Direction::Inbound, None);
+            let told = self.message(message, self.author(message), None);
             items.push((Some(format!("{}.value.messages[{index}]", self.place)), told));
         }
         for (index, status) in list(self.value, "statuses") {
             items.push((Some(format!("{}.value.statuses[{index}]", self.place)), self.status(status)));
         }
+    }
+
+    /// Who wrote one of `messages[]`: the person, unless its number is ours or Kapso says otherwise.
+    fn author(&self, message: &Value) -> Direction {
+        let kapsos = message.pointer("/kapso/direction").and_then(Value::as_str);
+        let from = phone_number(message, "from");
+        let is_ours = kapsos == Some("outbound") || (from.is_some() && from == self.our_number());
+        if is_ours { Direction::Outbound } else { Direction::Inbound }
+    }
+
+    fn our_number(&self) -> Option<String> {
+        phone_number(self.metadata, "display_phone_number")
     }
 
     fn echoes(&self, items: &mut Items) {
@@ -112,7 +129,7 @@ impl Change<'_> {
     }
 
     fn imported(&self, thread: &Value, message: &Value) -> Told {
-        let ours = phone_number(self.metadata, "display_phone_number");
+        let ours = self.our_number();
         let theirs = phone_number(thread, "id");
         let outbound = match phone_number(message, "from") {
             Some(from) => ours.as_ref() == Some(&from) || theirs.as_ref().is_some_and(|id| *id != from),
@@ -123,7 +140,7 @@ impl Change<'_> {
         if let Told::Facts(facts) | Told::InPart(facts) = &mut told {
             for (_, fact) in facts.iter_mut() {
                 if let Fact::Message(message) = fact {
-                    message.contact.phone_number = theirs.clone().or(message.contact.phone_number.take());
+                    in_thread_with(&mut message.contact, theirs.as_ref());
                 }
             }
             if outbound {
@@ -148,8 +165,10 @@ impl Change<'_> {
             return Told::no_object();
         }
         let at = Moment::new(instant(value, "timestamp"), self.received_at);
-        let profile = self.profile(value, direction);
-        let contact = names(value, direction, profile);
+        let named = self.person(value, direction);
+        let profile = self.profile(&named.ids(), || self.one_author(direction));
+        let contact = self.with_profile(value, direction, profile);
+        let kept = filled(value, "kapso").and_then(content::kept_by_kapso);
         let mut message = Message {
             names: text(value, "id").into_iter().collect(),
             direction: Some(direction),
@@ -159,10 +178,13 @@ impl Change<'_> {
             written_now: true,
             ..Message::default()
         };
-        content::read(value, None, &mut message);
+        content::read(value, kept.as_ref(), &mut message);
         let reaction = content::reaction(&message, value.get("reaction").unwrap_or(&Value::Null));
         let kind = message.kind.clone();
-        let mut facts: Facts = vec![(at, Fact::Message(message))];
+        let mut facts: Facts = match content::revision(value) {
+            Some(revision) => kapso::revised(at, revision, &message),
+            None => vec![(at, Fact::Message(message))],
+        };
         facts.extend(reaction.map(|reaction| (at, Fact::Reaction(reaction))));
         if !contact.ids().is_empty() {
             let known = profile.unwrap_or(&Value::Null);
@@ -175,20 +197,69 @@ impl Change<'_> {
         Told::message(kind.as_deref(), facts)
     }
 
-    /// The change's contact on the other side of a message: by number, by BSUID, else the
-    /// only one.
-    fn profile(&self, message: &Value, direction: Direction) -> Option<&Value> {
-        let contacts = self.value.get("contacts")?.as_array()?;
-        let named = names(message, direction, None);
-        let same = |contact: &&Value| {
-            let number = phone_number(contact, "wa_id");
-            let bsuid = text(contact, "user_id");
-            number.is_some() && number == named.phone_number || bsuid.is_some() && bsuid == named.bsuid
+    /// The names that a message itself gives for the person on its other side.
+    fn person(&self, message: &Value, direction: Direction) -> ContactNames {
+        self.names(message, direction).names()
+    }
+
+    /// Those, and the ones of the person's profile.
+    fn with_profile(&self, message: &Value, direction: Direction, profile: Option<&Value>) -> ContactNames {
+        let profile = profile.unwrap_or(&Value::Null);
+        let names = self.names(message, direction);
+        names.number(profile, "wa_id").user_id(profile, "user_id").user_id(profile, "parent_user_id").names()
+    }
+
+    fn names(&self, message: &Value, direction: Direction) -> Person {
+        let ours: Vec<String> = self.our_number().into_iter().collect();
+        let person = Person::beside(&ours);
+        let in_group = text(message, "group_id").is_some();
+        let side = match direction {
+            Direction::Inbound => "from",
+            // What we write in a group is to nobody in particular.
+            Direction::Outbound if in_group => return person,
+            Direction::Outbound => "to",
         };
-        contacts.iter().find(same).or_else(|| match contacts.as_slice() {
-            [only] if named.ids().is_empty() => Some(only),
+        let is_notice = !in_group && text(message, "type").as_deref() == Some("system");
+        let notice = message.get("system").filter(|_| is_notice).unwrap_or(&Value::Null);
+        person
+            .notice(notice)
+            .number(message, side)
+            .user_id(message, &format!("{side}_user_id"))
+            .user_id(message, &format!("{side}_parent_user_id"))
+    }
+
+    /// The change's contact that has one of these names; else the only one, if everything in the change is of one person:
+    /// `wa_id` can be another form of the number in `from`.
+    fn profile(&self, named: &[String], of_one_person: impl Fn() -> bool) -> Option<&Value> {
+        let ours = self.our_number();
+        let contacts = self.value.get("contacts")?.as_array()?;
+        let is_ours = |contact: &Value| ours.is_some() && phone_number(contact, "wa_id") == ours;
+        let theirs = contacts.iter().filter(|contact| !is_ours(contact));
+        let theirs: Vec<&Value> = theirs.collect();
+        let same = |contact: &&&Value| {
+            let person = Person::default().number(contact, "wa_id").user_id(contact, "user_id");
+            let ids = person.user_id(contact, "parent_user_id").names().ids();
+            ids.iter().any(|id| named.contains(id))
+        };
+        theirs.iter().find(same).copied().or_else(|| match theirs.as_slice() {
+            [only] if of_one_person() => Some(*only),
             _ => None,
         })
+    }
+
+    /// Whether all messages of the change name the same person on their other side.
+    fn one_author(&self, direction: Direction) -> bool {
+        let messages = list(self.value, "messages").chain(list(self.value, "message_echoes"));
+        let mut named = messages.map(|(_, message)| self.person(message, direction));
+        let first = named.next();
+        named.all(|names| Some(&names) == first.as_ref())
+    }
+
+    /// Whether all statuses of the change name the same recipient.
+    fn one_recipient(&self) -> bool {
+        let mut named = list(self.value, "statuses").map(|(_, status)| recipient(status));
+        let first = named.next();
+        named.all(|names| Some(&names) == first.as_ref())
     }
 
     fn status(&self, value: &Value) -> Told {
@@ -198,32 +269,57 @@ impl Change<'_> {
         if text(value, "id").is_none() {
             return Told::Undecodable("the status names no message".to_owned());
         }
-        let Some((at, status)) = status::read(value, &[], self.received_at) else {
+        let told = status::read(value, &[], self.received_at);
+        if told.is_none() && !status::is_of_payment(value) {
             return Told::NotUnderstood;
-        };
-        let contact = ContactNames {
-            phone_number: phone_number(value, "recipient_id"),
-            bsuid: text(value, "recipient_user_id"),
-            kapso_id: None,
-        };
+        }
+        let named = recipient(value);
+        let profile =
+            if is_to_a_group(value) { None } else { self.profile(&named.ids(), || self.one_recipient()) };
+        let profile = profile.unwrap_or(&Value::Null);
+        let contact = recipient_of(value).number(profile, "wa_id").user_id(profile, "user_id");
         let message = Message {
-            names: status.names.clone(),
+            names: text(value, "id").into_iter().collect(),
             direction: Some(Direction::Outbound),
-            contact,
+            contact: contact.user_id(profile, "parent_user_id").names(),
             phone_number_id: text(self.metadata, "phone_number_id"),
+            group: group_of(value),
             ..Message::default()
         };
-        Told::Facts(vec![(at, Fact::Message(message)), (at, Fact::Status(status))])
+        let at = Moment::new(instant(value, "timestamp"), self.received_at);
+        let mut facts: Facts = vec![(at, Fact::Message(message))];
+        facts.extend(told.map(|(at, status)| (at, Fact::Status(status))));
+        Told::Facts(facts)
     }
 }
 
-/// The names of the person on the other side of a message.
-fn names(message: &Value, direction: Direction, profile: Option<&Value>) -> ContactNames {
-    let field = if direction == Direction::Outbound { "to" } else { "from" };
-    let profile = profile.unwrap_or(&Value::Null);
-    ContactNames {
-        phone_number: phone_number(message, field).or_else(|| phone_number(profile, "wa_id")),
-        bsuid: text(message, &format!("{field}_user_id")).or_else(|| text(profile, "user_id")),
-        kapso_id: None,
+/// A thread is called by the number of the person that it is with.
+fn in_thread_with(person: &mut ContactNames, theirs: Option<&String>) {
+    let Some(theirs) = theirs else { return };
+    let told = person.phone_number.replace(theirs.clone());
+    person.others.extend(told.filter(|told| told != theirs));
+}
+
+/// The names that a status gives for the recipient. A group is nobody in particular.
+fn recipient(status: &Value) -> ContactNames {
+    recipient_of(status).names()
+}
+
+fn recipient_of(status: &Value) -> Person {
+    if is_to_a_group(status) {
+        return Person::default();
     }
+    Person::default()
+        .number(status, "recipient_id")
+        .user_id(status, "recipient_user_id")
+        .user_id(status, "recipient_parent_user_id")
+}
+
+fn is_to_a_group(status: &Value) -> bool {
+    text(status, "recipient_type").as_deref() == Some("group") || text(status, "group_id").is_some()
+}
+
+/// The group that a status' message was sent to. Source: Meta, "Groups API: webhooks": the recipient is the group.
+fn group_of(status: &Value) -> Option<String> {
+    text(status, "group_id").or_else(|| text(status, "recipient_id").filter(|_| is_to_a_group(status)))
 }

@@ -17,6 +17,8 @@ mod kapso_v2;
 mod limits;
 mod mend;
 mod meta;
+mod meta_people;
+mod person;
 mod status;
 mod subject;
 

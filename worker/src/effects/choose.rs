@@ -10,6 +10,7 @@ use super::{
     lease::{LEASE, PROBE_LEASE, Wanted},
     settle, takeover,
     way::{Way, by_this_way},
+    withdrawn,
 };
 
 /// How long the later effects of a lane wait for a reply whose outcome is not known; no longer than
@@ -186,6 +187,7 @@ pub(super) async fn choose(
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
+    withdrawn::discard(&mut *tx, &lanes).await?;
     if share.way == Way::Own {
         hold_back(tx, &lanes, wanted).await?;
     }

@@ -124,6 +124,7 @@ fn better_number(default: Option<&str>, a: &Option<String>, b: &Option<String>) 
 /// Which of two lanes is the better known.
 fn lanes(default: Option<&str>, a: &Lane, b: &Lane) -> Ordering {
     let rank = |lane: &Lane| match (&lane.phone_number_id, &lane.conversation_id) {
+        _ if lane.is_of_group() => -1,
         (Some(number), _) if Some(number.as_str()) != default => 0,
         (Some(_), _) => 1,
         (None, Some(_)) => 2,
@@ -167,7 +168,7 @@ mod tests {
             conversation_id: None,
             phone_number_id: text(number),
             recipient: text(contact),
-            lane: Lane::of(Some(number), Some(contact), None, MARK.1),
+            lane: Lane::of(None, Some(number), Some(contact), None, MARK.1),
             expires_at: NOW + Duration::minutes(15),
             refused: refused(Reason::NotAddressable, "…"),
         }
@@ -188,7 +189,7 @@ mod tests {
             conversation_id: text("c"),
             phone_number_id: text("1088"),
             recipient: text("569"),
-            lane: Lane::of(Some("1088"), Some("CL.a"), None, MARK.1),
+            lane: Lane::of(None, Some("1088"), Some("CL.a"), None, MARK.1),
             expires_at: guide.expires_at,
             refused: None,
         };
@@ -225,8 +226,13 @@ mod tests {
         let mut all = Vec::new();
         for (number, contact) in [("2077", "569"), ("2077", "CL.a"), ("1088", "569"), ("3099", "570")] {
             for conversation in [None, Some("c"), Some("d")] {
-                let lane =
-                    Lane::of(Some(number).filter(|_| contact != "570"), Some(contact), conversation, MARK.1);
+                let lane = Lane::of(
+                    None,
+                    Some(number).filter(|_| contact != "570"),
+                    Some(contact),
+                    conversation,
+                    MARK.1,
+                );
                 let named =
                     Said { conversation_id: conversation.map(str::to_owned), lane, ..said(number, contact) };
                 let kapso = Said { kapso_message_id: text(contact), refused: None, ..named.clone() };

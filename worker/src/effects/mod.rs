@@ -32,6 +32,7 @@ pub mod settle;
 pub mod sweep;
 pub mod takeover;
 mod way;
+mod withdrawn;
 
 pub use api_key::ApiKey;
 pub use owed::{Owed, Policy, Refusal, State};

@@ -13,6 +13,26 @@ use crate::{
 /// Messages older than this are not marked as read.
 const MARK_MAX_AGE: Duration = Duration::hours(24);
 
+/// The types of messages that a person wrote and that can ask something: their words are in the text, the caption or the
+/// title of what was pressed. Of any other (system notices, reactions, what WhatsApp or Kapso only describes) nobody wrote
+/// the text. Source: Meta, "Webhooks: messages".
+pub(super) const ANSWERED: [&str; 11] = [
+    "text",
+    "image",
+    "video",
+    "audio",
+    "document",
+    "sticker",
+    "location",
+    "contacts",
+    "interactive",
+    "button",
+    "order",
+];
+
+/// The types of messages that nobody wrote: there is nothing to mark as read.
+pub(super) const NOTICES: [&str; 3] = ["system", "edit", "revoke"];
+
 /// The origin of messages that Kapso imported when a number was connected.
 const HISTORY_SYNC: &str = "history_sync";
 /// The origin of messages that a person wrote in the phone's app.
@@ -78,6 +98,10 @@ pub enum Refusal {
     TooOld(Duration),
     /// The API can't be told what to act on.
     NotAddressable(&'static str),
+    /// Nobody wrote the message, or not as a question: its type.
+    Type(String),
+    /// The message was written in a group.
+    Group,
 }
 
 /// The kinds of refusals: the greater counts where events disagree ([`super::join`]).
@@ -87,10 +111,13 @@ pub(super) enum Reason {
     TooOld,
     Origin,
     Off,
+    Type,
+    Group,
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [Self::NotAddressable, Self::TooOld, Self::Origin, Self::Off];
+    const ALL: [Self; 6] =
+        [Self::NotAddressable, Self::TooOld, Self::Origin, Self::Off, Self::Type, Self::Group];
 
     /// As the table has it.
     pub(super) const fn name(self) -> &'static str {
@@ -99,6 +126,8 @@ impl Reason {
             Self::TooOld => "too_old",
             Self::Origin => "origin",
             Self::Off => "off",
+            Self::Type => "type",
+            Self::Group => "group",
         }
     }
 
@@ -116,6 +145,8 @@ impl Refusal {
             Self::Origin(_) => Reason::Origin,
             Self::TooOld(_) => Reason::TooOld,
             Self::NotAddressable(_) => Reason::NotAddressable,
+            Self::Type(_) => Reason::Type,
+            Self::Group => Reason::Group,
         }
     }
 }
@@ -127,6 +158,8 @@ impl fmt::Display for Refusal {
             Self::Origin(origin) => write!(f, "the message's origin is {origin}"),
             Self::TooOld(limit) => write!(f, "the message is older than {} minutes", limit.whole_minutes()),
             Self::NotAddressable(why) => f.write_str(why),
+            Self::Type(kind) => write!(f, "nobody wrote the message to us: its type is {kind}"),
+            Self::Group => f.write_str("the message was written in a group"),
         }
     }
 }
@@ -147,6 +180,7 @@ impl Policy {
     fn owed(&self, kind: EffectKind, message: &Received, now: OffsetDateTime) -> Owed {
         let phone_number_id = message.phone_number_id.clone().or_else(|| self.phone_number_id.clone());
         let lane = Lane::of(
+            message.group_id.as_deref(),
             phone_number_id.as_deref(),
             message.contact_id.as_deref(),
             message.conversation_id.as_deref(),
@@ -184,6 +218,12 @@ impl Policy {
     }
 
     fn refusal(&self, owed: &Owed, message: &Received, now: OffsetDateTime) -> Option<Refusal> {
+        if message.group_id.is_some() {
+            return Some(Refusal::Group);
+        }
+        if let Some(kind) = message.kind.as_deref().filter(|kind| !is_for(owed.kind, kind)) {
+            return Some(Refusal::Type(kind.to_owned()));
+        }
         if let Some(why) = self.off {
             return Some(Refusal::Off(why));
         }
@@ -205,6 +245,14 @@ impl Policy {
             recipient: owed.recipient.as_deref(),
         };
         self.api.unaddressable(owed.kind, target).map(Refusal::NotAddressable)
+    }
+}
+
+/// Whether a message of this type can owe an effect.
+fn is_for(effect: EffectKind, kind: &str) -> bool {
+    match effect {
+        EffectKind::SendText => ANSWERED.contains(&kind),
+        EffectKind::MarkRead => !NOTICES.contains(&kind),
     }
 }
 
@@ -234,6 +282,8 @@ mod tests {
             contact_id: Some("569".to_owned()),
             recipient: Some("569".to_owned()),
             phone_number_id: None,
+            group_id: None,
+            kind: Some("text".to_owned()),
             origin: None,
             body: Some("¡Ayuda!".to_owned()),
         }
@@ -282,6 +332,38 @@ mod tests {
             states(&policy(), &origin(BUSINESS_APP)).first(),
             Some(&(SendText, refused(BUSINESS_APP)))
         );
+    }
+
+    #[test]
+    fn only_what_a_person_wrote_is_answered() {
+        let of_type = |kind: &str| Received { kind: Some(kind.to_owned()), ..received(Duration::ZERO) };
+        let refused = |kind: &str| State::Refused(Refusal::Type(kind.to_owned()));
+        for kind in ["image", "button", "interactive", "order"] {
+            assert_eq!(
+                states(&policy(), &of_type(kind)).first(),
+                Some(&(SendText, State::Pending)),
+                "{kind}"
+            );
+        }
+        for kind in ["reaction", "unsupported", "hologram", "template"] {
+            let expected = [(SendText, refused(kind)), (MarkRead, State::Pending)];
+            assert_eq!(states(&policy(), &of_type(kind)), expected);
+        }
+        for kind in ["system", "edit", "revoke"] {
+            let expected = [(SendText, refused(kind)), (MarkRead, refused(kind))];
+            assert_eq!(states(&policy(), &of_type(kind)), expected);
+        }
+        // Before the guide named the type there was none.
+        let untyped = Received { kind: None, ..received(Duration::ZERO) };
+        assert_eq!(states(&policy(), &untyped).first(), Some(&(SendText, State::Pending)));
+    }
+
+    #[test]
+    fn a_group_has_a_lane_of_its_own_and_no_answer() {
+        let in_group = Received { group_id: Some("g".to_owned()), ..received(Duration::ZERO) };
+        let refused = State::Refused(Refusal::Group);
+        assert_eq!(states(&policy(), &in_group), [(SendText, refused.clone()), (MarkRead, refused)]);
+        assert!(policy().owe(&in_group, NOW).iter().all(|owed| owed.lane.id == "group/g"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     aliases::Resolved,
     contacts::ContactRow,
     conversations::ConversationRow,
-    messages::{MessageRow, Occurred},
+    messages::{Body, MessageRow, Occurred},
     names::is_kapso_message,
     reactions::{BUSINESS, ReactionKey, ReactionRow},
     registers::{First, Latest, Party, Ranked, greatest},
@@ -15,8 +15,8 @@ use super::{
     subjects::{SubjectRow, Subjects},
 };
 use crate::event::{
-    Contact, ContactNames, Conversation, Dialect, Direction, Fact, Message, Progress, Reaction, Status,
-    SubjectEvent,
+    Change, Contact, ContactNames, Conversation, Dialect, Direction, Fact, Message, Progress, Reaction,
+    Revision, Status, SubjectEvent,
 };
 
 /// The rows of a slice, by table. Sorted by key, so that two transactions that touch the
@@ -43,7 +43,7 @@ pub(super) fn contact_names(events: &[Sourced]) -> Vec<Vec<String>> {
             names
         }
         Fact::Reaction(reaction) => reaction.contact.ids(),
-        Fact::Status(_) | Fact::Subject(_) => Vec::new(),
+        Fact::Status(_) | Fact::Revision(_) | Fact::Subject(_) => Vec::new(),
     });
     names.filter(|names| !names.is_empty()).collect()
 }
@@ -53,7 +53,8 @@ pub(super) fn message_names(events: &[Sourced]) -> Vec<Vec<String>> {
     let names = events.iter().filter_map(|sourced| match &sourced.event.fact {
         Fact::Message(Message { names, .. })
         | Fact::Status(Status { names, .. })
-        | Fact::Reaction(Reaction { to: names, .. }) => Some(names.clone()),
+        | Fact::Reaction(Reaction { to: names, .. })
+        | Fact::Revision(Revision { of: names, .. }) => Some(names.clone()),
         Fact::Conversation(_) | Fact::Contact(_) | Fact::Subject(_) => None,
     });
     names.filter(|names| !names.is_empty()).collect()
@@ -83,6 +84,7 @@ pub(super) fn fold(events: &[Sourced], contacts: &Resolved, messages: &Resolved)
                 let reactor = contacts.id(&reaction.contact.ids());
                 folded.reaction(sourced, reaction, message_id(&reaction.to), reactor);
             }
+            Fact::Revision(revision) => folded.revision(sourced, revision, message_id(&revision.of)),
             Fact::Subject(event) => folded.subject(sourced, event),
         }
     }
@@ -99,7 +101,8 @@ impl Folded {
         let at = sourced.event.at;
         let rank = sourced.dialect.rank();
         let ranked = |value: &Option<String>| Ranked::new(rank, value.clone());
-        if message.direction == Some(Direction::Inbound) && sourced.dialect.is_live() {
+        let is_news = message.written_now && sourced.dialect.is_live();
+        if message.direction == Some(Direction::Inbound) && is_news {
             self.received.push(Received {
                 message_id: id.clone(),
                 at,
@@ -109,6 +112,8 @@ impl Folded {
                 contact_id: contact.as_ref().map(|party| party.id.clone()),
                 recipient: recipient(&message.contact),
                 phone_number_id: message.phone_number_id.clone(),
+                group_id: message.group.clone(),
+                kind: message.kind.clone(),
                 origin: message.origin.clone(),
                 body: message.body.clone(),
             });
@@ -118,9 +123,10 @@ impl Folded {
             contact,
             phone_number_id: message.phone_number_id.clone(),
             direction: message.direction,
+            group_id: message.group.clone(),
             origin: message.origin.clone(),
             kind: ranked(&message.kind),
-            body: ranked(&message.body),
+            body: Body::written(rank, message.body.clone()),
             media: Ranked::new(
                 media_rank(rank, message),
                 message.media.as_ref().map(|media| media.json.clone()),
@@ -151,6 +157,19 @@ impl Folded {
         let details = Ranked::new(sourced.dialect.rank(), details);
         self.messages.entry(id.clone()).or_default().join(row);
         self.statuses.entry((id, status.progress, at.at)).or_default().join(details);
+    }
+
+    fn revision(&mut self, sourced: &Sourced, revision: &Revision, id: String) {
+        let at = sourced.event.at;
+        let row = match &revision.change {
+            Change::Edited(body) => MessageRow {
+                body: Body::edited(at, sourced.dialect.rank(), body.clone()),
+                edited_at: Some(at.at),
+                ..MessageRow::default()
+            },
+            Change::Deleted => MessageRow { deleted_at: Some(at.at), ..MessageRow::default() },
+        };
+        self.messages.entry(id).or_default().join(row);
     }
 
     fn conversation(&mut self, sourced: &Sourced, conversation: &Conversation, contact: Option<Party>) {

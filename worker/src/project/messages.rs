@@ -14,10 +14,13 @@ pub(super) struct MessageRow {
     pub(super) conversation_id: Option<String>,
     pub(super) contact: Option<Party>,
     pub(super) phone_number_id: Option<String>,
+    pub(super) group_id: Option<String>,
     pub(super) direction: Option<Direction>,
     pub(super) origin: Option<String>,
     pub(super) kind: Ranked,
-    pub(super) body: Ranked,
+    pub(super) body: Body,
+    pub(super) edited_at: Option<OffsetDateTime>,
+    pub(super) deleted_at: Option<OffsetDateTime>,
     pub(super) media: Ranked,
     pub(super) context: Ranked,
     pub(super) content: Ranked,
@@ -46,15 +49,39 @@ impl Occurred {
     }
 }
 
+/// The text of a message: that of the latest edit, else the best-informed original.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Body {
+    /// When the edit was made that it is the text of; none: nobody has edited it.
+    edited: Option<i64>,
+    text: Ranked,
+}
+
+impl Body {
+    /// The text with which the message was sent.
+    pub(super) fn written(dialect_rank: i16, text: Option<String>) -> Self {
+        Self { edited: None, text: Ranked::new(dialect_rank, text) }
+    }
+
+    /// The text that an edit gave it. An edit without a text changes something else.
+    pub(super) fn edited(at: Moment, dialect_rank: i16, text: Option<String>) -> Self {
+        let edited = text.is_some().then(|| at.clock());
+        Self { edited, text: Ranked::new(dialect_rank, text) }
+    }
+}
+
 impl MessageRow {
     pub(super) fn join(&mut self, other: Self) {
         greatest(&mut self.conversation_id, other.conversation_id);
         least(&mut self.contact, other.contact);
         greatest(&mut self.phone_number_id, other.phone_number_id);
+        greatest(&mut self.group_id, other.group_id);
         least(&mut self.direction, other.direction);
         greatest(&mut self.origin, other.origin);
         self.kind.join(other.kind);
-        self.body.join(other.body);
+        greatest(&mut self.body, other.body);
+        greatest(&mut self.edited_at, other.edited_at);
+        least(&mut self.deleted_at, other.deleted_at);
         self.media.join(other.media);
         self.context.join(other.context);
         self.content.join(other.content);
@@ -74,7 +101,8 @@ macro_rules! columns {
         "conversation_id, contact_alias, contact_id, phone_number_id, direction, origin,
          type_rank, type, body_rank, body, media_rank, media, context_rank, context, content_rank, content,
          occurred_rank, occurred_at, sent_timed, sent_at, delivered_timed, delivered_at,
-         read_timed, read_at, failed_timed, failed_at, error_clock, error, callback_data"
+         read_timed, read_at, failed_timed, failed_at, error_clock, error, callback_data,
+         group_id, body_clock, edited_at, deleted_at"
     };
 }
 
@@ -91,8 +119,15 @@ macro_rules! on_conflict {
             origin = GREATEST(old.origin, EXCLUDED.origin),
             type = ranked_of(old.type_rank, old.type, EXCLUDED.type_rank, EXCLUDED.type),
             type_rank = GREATEST(old.type_rank, EXCLUDED.type_rank),
-            body = ranked_of(old.body_rank, old.body, EXCLUDED.body_rank, EXCLUDED.body),
-            body_rank = GREATEST(old.body_rank, EXCLUDED.body_rank),
+            body = edited_of(old.body_clock, old.body_rank, old.body, EXCLUDED.body_clock, EXCLUDED.body_rank, EXCLUDED.body),
+            body_rank = CASE WHEN old.body_clock IS NOT DISTINCT FROM EXCLUDED.body_clock
+                             THEN GREATEST(old.body_rank, EXCLUDED.body_rank)
+                             WHEN old.body_clock IS NULL OR EXCLUDED.body_clock > old.body_clock
+                             THEN EXCLUDED.body_rank ELSE old.body_rank END,
+            body_clock = GREATEST(old.body_clock, EXCLUDED.body_clock),
+            group_id = GREATEST(old.group_id, EXCLUDED.group_id),
+            edited_at = GREATEST(old.edited_at, EXCLUDED.edited_at),
+            deleted_at = LEAST(old.deleted_at, EXCLUDED.deleted_at),
             media = ranked_of(old.media_rank, old.media::text, EXCLUDED.media_rank, EXCLUDED.media::text)::json,
             media_rank = GREATEST(old.media_rank, EXCLUDED.media_rank),
             context = ranked_of(old.context_rank, old.context::text, EXCLUDED.context_rank, EXCLUDED.context::text)::json,
@@ -124,12 +159,14 @@ const UPSERT: &str = concat!(
     ") SELECT id, conversation_id, contact_alias, contact_id, phone_number_id, direction, origin,
          type_rank, type, body_rank, body, media_rank, media::json, context_rank, context::json,
          content_rank, content::json, occurred_rank, occurred_at, sent_timed, sent_at,
-         delivered_timed, delivered_at, read_timed, read_at, failed_timed, failed_at, error_clock, error::json, callback_data
+         delivered_timed, delivered_at, read_timed, read_at, failed_timed, failed_at, error_clock, error::json, callback_data,
+         group_id, body_clock, edited_at, deleted_at
        FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
          $8::smallint[], $9::text[], $10::smallint[], $11::text[], $12::smallint[], $13::text[],
          $14::smallint[], $15::text[], $16::smallint[], $17::text[], $18::smallint[], $19::timestamptz[],
          $20::boolean[], $21::timestamptz[], $22::boolean[], $23::timestamptz[],
-         $24::boolean[], $25::timestamptz[], $26::boolean[], $27::timestamptz[], $28::bigint[], $29::text[], $30::text[])
+         $24::boolean[], $25::timestamptz[], $26::boolean[], $27::timestamptz[], $28::bigint[], $29::text[], $30::text[],
+         $31::text[], $32::bigint[], $33::timestamptz[], $34::timestamptz[])
        AS new (id, ",
     columns!(),
     ")",
@@ -178,8 +215,8 @@ pub(super) async fn upsert(tx: &mut PgConnection, rows: &BTreeMap<String, Messag
         .bind(text(|row| &row.origin))
         .bind(rank(|row| row.kind.rank))
         .bind(text(|row| &row.kind.value))
-        .bind(rank(|row| row.body.rank))
-        .bind(text(|row| &row.body.value))
+        .bind(rank(|row| row.body.text.rank))
+        .bind(text(|row| &row.body.text.value))
         .bind(rank(|row| row.media.rank))
         .bind(text(|row| &row.media.value))
         .bind(rank(|row| row.context.rank))
@@ -199,6 +236,10 @@ pub(super) async fn upsert(tx: &mut PgConnection, rows: &BTreeMap<String, Messag
         .bind(rows.values().map(|row| row.error.clock).collect::<Vec<_>>())
         .bind(text(|row| &row.error.value))
         .bind(text(|row| &row.callback_data))
+        .bind(text(|row| &row.group_id))
+        .bind(rows.values().map(|row| row.body.edited).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.edited_at).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.deleted_at).collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())

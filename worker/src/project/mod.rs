@@ -80,9 +80,13 @@ pub struct Received {
     pub recipient: Option<String>,
     /// Our number.
     pub phone_number_id: Option<String>,
+    /// The group that it was written in; none: a private chat.
+    pub group_id: Option<String>,
+    /// Its type: `text`, `image`, …
+    pub kind: Option<String>,
     /// Where it was written.
     pub origin: Option<String>,
-    /// Its text.
+    /// The person's own words.
     pub body: Option<String>,
 }
 

@@ -297,7 +297,7 @@ fn every_status_of_the_first_dialect_names_one_message() {
 
 #[test]
 fn what_is_not_json_is_a_dead_letter_of_the_whole() {
-    let bodies: [&[u8]; 6] = [b"", b"{", b"esto no es JSON", b"\xff\xfe\x00", b"{}x", b"\xef\xbb\xbf{}"];
+    let bodies: [&[u8]; 6] = [b"", b"{", b"esto no es JSON", b"\xff\xfe\x00", b"{}x", b"\xef\xbb\xbf{"];
     for body in bodies {
         let decoded = decoded(body);
         let [letter] = decoded.undecodable.as_slice() else { panic!("{decoded:?}") };

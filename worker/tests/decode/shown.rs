@@ -34,6 +34,7 @@ fn one(event: &Event, text: &mut String) {
         Fact::Conversation(_) => "conversation",
         Fact::Contact(_) => "contact",
         Fact::Reaction(_) => "reaction",
+        Fact::Revision(_) => "revision",
         Fact::Subject(_) => "subject",
     };
     let at = if event.at.timed { instant(event.at.at) } else { "on arrival".to_owned() };

@@ -3,7 +3,8 @@
 
 use time::OffsetDateTime;
 use worker::event::{
-    Contact, ContactNames, Conversation, Fact, Media, Message, Reaction, Status, SubjectEvent,
+    Change, Contact, ContactNames, Conversation, Fact, Media, Message, Reaction, Revision, Status,
+    SubjectEvent,
 };
 
 /// What one field says.
@@ -41,6 +42,15 @@ pub(crate) fn each<'a>(fact: &'a Fact, to: &mut dyn FnMut(Statement<'a>)) {
             of_names(["by number", "by bsuid", "by kapso_id"], contact, to);
             to(("emoji", Said::Text(emoji.as_deref().unwrap_or("(taken back)"))));
         }
+        Fact::Revision(Revision { of, change }) => {
+            of.iter().for_each(|name| to(("of", Said::Id(name))));
+            match change {
+                Change::Edited(body) => {
+                    to(("edited", Said::Text(body.as_deref().unwrap_or("(not the text)"))))
+                }
+                Change::Deleted => to(("deleted", Said::Text("then"))),
+            }
+        }
         Fact::Subject(SubjectEvent { kind, id, event, conversation, details }) => {
             to(("kind", Said::Text(kind.name())));
             to(("id", Said::Id(id)));
@@ -58,6 +68,7 @@ fn of_message<'a>(message: &'a Message, to: &mut dyn FnMut(Statement<'a>)) {
         conversation,
         contact,
         phone_number_id,
+        group,
         origin,
         kind,
         body,
@@ -76,6 +87,7 @@ fn of_message<'a>(message: &'a Message, to: &mut dyn FnMut(Statement<'a>)) {
     of_names(["contact number", "contact bsuid", "contact kapso_id"], contact, to);
     id("our number", phone_number_id, to);
     id("conversation", conversation, to);
+    id("group", group, to);
     text("origin", origin, to);
     text("type", kind, to);
     text("body", body, to);
@@ -120,12 +132,13 @@ fn of_contact<'a>(contact: &'a Contact, to: &mut dyn FnMut(Statement<'a>)) {
 }
 
 fn of_names<'a>(called: [&'static str; 3], names: &'a ContactNames, to: &mut dyn FnMut(Statement<'a>)) {
-    let ContactNames { phone_number, bsuid, kapso_id } = names;
+    let ContactNames { phone_number, bsuid, kapso_id, others } = names;
     if let Some(number) = phone_number {
         to((called[0], Said::PhoneNumber(number)));
     }
     id(called[1], bsuid, to);
     id(called[2], kapso_id, to);
+    others.iter().for_each(|other| to(("also known as", Said::Id(other))));
 }
 
 fn id<'a>(called: &'static str, value: &'a Option<String>, to: &mut dyn FnMut(Statement<'a>)) {

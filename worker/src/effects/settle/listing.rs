@@ -256,8 +256,9 @@ mod tests {
 
     fn said(seconds: i64, direction: &str, more: &Value) -> Value {
         let at = BEGAN.unix_timestamp() + seconds;
+        let [from, to] = if direction == "inbound" { ["569", "562"] } else { ["562", "569"] };
         let mut message = json!({
-            "id": "wamid.1", "timestamp": at.to_string(), "type": "text", "to": "569", "from": "569",
+            "id": "wamid.1", "timestamp": at.to_string(), "type": "text", "to": to, "from": from,
             "text": { "body": "¿En qué?" }, "kapso": { "direction": direction },
         });
         if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {

@@ -1,0 +1,79 @@
+//! Meta's changes that are about people: another user id, and what they want of advertising.
+//! Source: Meta, "Webhooks: `user_id_update`" and "`user_preferences`".
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::{
+    Told,
+    instant::instant,
+    json::text,
+    meta::{Items, list},
+    person::Person,
+};
+use crate::event::{Contact, ContactNames, Fact, Moment};
+
+/// Decodes `user_id_update`: the previous and the current user id of a person.
+pub(super) fn ids_changed(
+    entry: &Value,
+    value: &Value,
+    place: &str,
+    received_at: OffsetDateTime,
+    items: &mut Items,
+) {
+    for (index, update) in list(value, "user_id_update") {
+        // Each id is there as it is, or as what it was and what it is.
+        let changed = |person: Person, field: &str, side: &str| match update.get(field) {
+            Some(ids) if ids.is_object() => person.user_id(ids, side),
+            _ if side == "current" => person.user_id(update, field),
+            _ => person.user_id(update, &format!("previous_{field}")),
+        };
+        let named = Person::default().number(update, "wa_id");
+        let named = changed(changed(named, "user_id", "current"), "parent_user_id", "current");
+        let former = changed(changed(Person::default(), "user_id", "previous"), "parent_user_id", "previous");
+        let contact = Contact { names: named.names(), former: former.names(), ..Contact::default() };
+        let told = told(entry, update, contact, received_at);
+        items.push((Some(format!("{place}.value.user_id_update[{index}]")), told));
+    }
+}
+
+/// Decodes `user_preferences`: whether a person wants advertising.
+pub(super) fn preferences(
+    entry: &Value,
+    value: &Value,
+    place: &str,
+    received_at: OffsetDateTime,
+    items: &mut Items,
+) {
+    for (index, preference) in list(value, "user_preferences") {
+        let names = Person::default()
+            .number(preference, "wa_id")
+            .user_id(preference, "user_id")
+            .user_id(preference, "parent_user_id")
+            .names();
+        let place = Some(format!("{place}.value.user_preferences[{index}]"));
+        let category = text(preference, "category");
+        // In the words of Kapso's own event.
+        let marketing = match text(preference, "value").as_deref() {
+            _ if category.is_some_and(|category| category != "marketing_messages") => None,
+            Some("stop" | "stopped") => Some("stopped"),
+            Some("resume" | "resumed") => Some("resumed"),
+            _ => None,
+        };
+        let Some(marketing) = marketing else {
+            items.push((place, Told::NotUnderstood));
+            continue;
+        };
+        let contact = Contact { names, marketing: Some(marketing.to_owned()), ..Contact::default() };
+        items.push((place, told(entry, preference, contact, received_at)));
+    }
+}
+
+/// What a change says of a contact, at its own time or its entry's.
+fn told(entry: &Value, item: &Value, contact: Contact, received_at: OffsetDateTime) -> Told {
+    if contact.names.ids().is_empty() && contact.former == ContactNames::default() {
+        return Told::Undecodable("the change names no contact".to_owned());
+    }
+    let at = instant(item, "timestamp").or_else(|| instant(entry, "time"));
+    Told::Facts(vec![(Moment::new(at, received_at), Fact::Contact(contact))])
+}
