@@ -138,6 +138,7 @@ fn message(random: &mut StdRng) -> Message {
         conversation: text(random, &["c1", "c2"]),
         contact: contact_names(random),
         phone_number_id: text(random, &["n1"]),
+        group: text(random, &["g1"]).filter(|_| random.random_bool(0.2)),
         origin: text(random, &["cloud_api", "business_app", "history_sync"]),
         kind: text(random, &["text", "image"]),
         body: text(random, &["ayuda", "hola", ""]),
