@@ -1,6 +1,7 @@
 //! One story, told as all dialects tell it: webhooks, in the order in which things happened.
 
 mod business;
+mod changes;
 mod people;
 mod raw;
 mod talk;
@@ -59,6 +60,7 @@ impl Story {
         people::tell(&mut story);
         business::tell(&mut story);
         raw::tell(&mut story);
+        changes::tell(&mut story);
         story.list();
         story
     }
