@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod act;
 mod api;
 mod call;
@@ -21,6 +22,7 @@ mod subscription;
 mod world;
 
 pub use self::{
+    account::{MessageStatus, MessagingHealth, NumberState},
     act::RawWebhook,
     call::{AcceptedMark, AcceptedSend, Call},
     clock::{iso, now},

@@ -20,6 +20,11 @@ const KNOWN: [&str; 11] = [
     "whatsapp.meta_business_agent.handover",
 ];
 
+/// Kapso's own shapes, the guide's among them.
+const KAPSO: &str = "kapso";
+/// Meta's own body, forwarded: neither events nor version can be chosen.
+const META: &str = "meta";
+
 /// A registered webhook. A number can have several: the first is the one that this simulator
 /// pauses and that its settings are of, all others are told the same beside it.
 #[derive(Clone)]
@@ -74,14 +79,29 @@ impl Subscription {
         !chosen || self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == kind))
     }
 
+    /// Kapso's word for whose shape it has: it is chosen when the webhook is made, and stays.
+    fn kind(&self) -> &'static str {
+        if self.dialect == Dialect::Meta { META } else { KAPSO }
+    }
+
+    /// Refuses what can't be changed about it; the error is Kapso's sentence.
+    pub(crate) fn allows(&self, change: &Change) -> Result<(), String> {
+        match change.kind.as_deref() {
+            Some(kind) if kind != self.kind() => Err("Kind can't be changed".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// As the platform API shows it.
     pub(crate) fn show(&self, line: &Line, active: bool) -> Value {
         let every = || KNOWN.map(str::to_owned).to_vec();
         json!({
             "id": self.id,
             "url": self.url,
-            "kind": if self.dialect == Dialect::Meta { "meta" } else { "kapso" },
-            "events": self.events.clone().unwrap_or_else(every),
+            "kind": self.kind(),
+            "events": if self.kind() == META { Vec::new() } else { self.events.clone().unwrap_or_else(every) },
+            // Kapso shows it whole, to everybody who has the key.
+            "secret_key": self.secret,
             "active": active,
             "payload_version": if self.dialect == Dialect::V1 { "v1" } else { "v2" },
             "buffer_enabled": self.dialect == Dialect::V2Batch,
@@ -102,7 +122,7 @@ impl Subscription {
             id: ids::uuid(),
             url: None,
             dialect: Dialect::V2,
-            secret: Some(hex::encode(ids::uuid())),
+            secret: None,
             buffering: Buffering::default(),
             events: Some(Vec::new()),
             active: true,
@@ -162,9 +182,13 @@ impl Change {
         if !unknown.is_empty() {
             return Err(format!("Events contains unsupported events: {}", unknown.join(", ")));
         }
+        let kind = text("kind");
+        if kind.as_ref().is_some_and(|kind| ![KAPSO, META].contains(&kind.as_str())) {
+            return Err("Kind is not included in the list".to_owned());
+        }
         Ok(Self {
             url: text("url"),
-            kind: text("kind"),
+            kind,
             payload_version: text("payload_version"),
             buffer_enabled: webhook.get("buffer_enabled").and_then(Value::as_bool),
             buffer_window: number("buffer_window_seconds", 60)?.map(std::time::Duration::from_secs),
@@ -179,15 +203,21 @@ impl Change {
         self.url.as_ref().is_some_and(|url| url.starts_with("https://") || url.starts_with("http://"))
     }
 
+    /// Through the API a secret is required; only the dashboard makes one up.
+    pub(crate) fn has_secret(&self) -> bool {
+        self.secret.as_ref().is_some_and(|secret| !secret.is_empty())
+    }
+
     /// The shape that this asks for; that which is in force where it says nothing of it.
     fn dialect(&self, current: Dialect) -> Dialect {
         let version = self.payload_version.as_deref();
         match (self.kind.as_deref(), version, self.buffer_enabled) {
-            (Some("meta"), ..) => Dialect::Meta,
+            (Some(META), ..) => Dialect::Meta,
+            _ if current == Dialect::Meta => current,
             (None, None, None) => current,
             (_, Some("v1"), _) => Dialect::V1,
             (_, _, Some(true)) => Dialect::V2Batch,
-            (_, None, None) if current != Dialect::Meta => current,
+            (_, None, None) => current,
             _ => Dialect::V2,
         }
     }

@@ -50,12 +50,17 @@ pub(super) fn create(world: &World, number: Option<&str>, body: &Value) -> Resul
     if !change.has_url() {
         return Err(Reply::kapso(422, "Url is invalid"));
     }
+    if !change.has_secret() {
+        return Err(Reply::kapso(422, "Secret key can't be blank"));
+    }
     Ok(Intent::Webhook(WebhookChange::Create(change)))
 }
 
 pub(super) fn update(world: &World, id: &str, body: &Value) -> Result<Intent, Reply> {
-    known(world, id)?;
-    Ok(Intent::Webhook(WebhookChange::Update(id.to_owned(), read(body)?)))
+    let webhook = subscribed(world, id)?;
+    let change = read(body)?;
+    webhook.allows(&change).map_err(|why| Reply::kapso(422, &why))?;
+    Ok(Intent::Webhook(WebhookChange::Update(id.to_owned(), change)))
 }
 
 pub(super) fn delete(world: &World, id: &str) -> Result<Intent, Reply> {
@@ -76,19 +81,14 @@ pub(super) fn apply(world: &World, change: WebhookChange) -> Reply {
         WebhookChange::Create(change) => {
             let active = change.active.unwrap_or(true);
             let new = Subscription::registered(change);
-            let (id, secret) = (new.id.clone(), new.secret.clone());
+            let id = new.id.clone();
             if world.webhook_url().is_none() {
                 *world.subscription() = new;
                 world.breaker().set(!active);
             } else {
                 world.others().push(new);
             }
-            let mut data = known(world, &id).unwrap_or_default();
-            // The secret is shown once, when it is made.
-            if let Value::Object(data) = &mut data {
-                data.insert("secret_key".to_owned(), json!(secret));
-            }
-            Reply::json(201, json!({ "data": data }))
+            Reply::json(201, json!({ "data": known(world, &id).unwrap_or_default() }))
         }
         WebhookChange::Update(id, change) => {
             if world.subscription().is(&id) {
@@ -168,18 +168,6 @@ pub(super) fn message(world: &World, wamid: &str) -> Result<Reply, Reply> {
     Ok(Reply::json(200, json!({ "data": dialect::v2_message(message, &message.statuses) })))
 }
 
-pub(super) fn numbers(world: &World, query: &HashMap<String, String>) -> Result<Reply, Reply> {
-    let line = &world.config.line;
-    let number = json!({
-        "id": line.phone_number_id,
-        "phone_number_id": line.phone_number_id,
-        "name": line.name,
-        "display_phone_number": format!("+{}", line.number),
-        "business_account_id": line.business_account_id,
-    });
-    list::page(vec![number], query)
-}
-
 fn read(body: &Value) -> Result<Change, Reply> {
     let webhook = body.get("whatsapp_webhook").filter(|webhook| webhook.is_object());
     let webhook = webhook
@@ -187,22 +175,12 @@ fn read(body: &Value) -> Result<Change, Reply> {
     Change::read(webhook).map_err(|why| Reply::kapso(422, &why))
 }
 
-pub(super) fn health(world: &World, number: &str) -> Result<Reply, Reply> {
-    proxy::known_number(world, number)?;
-    let line = &world.config.line;
-    let body = json!({
-        "status": "healthy",
-        "timestamp": clock::iso(clock::now()),
-        "checks": {
-            "phone_number_access": { "passed": true, "details": {
-                "id": line.phone_number_id, "verified_name": line.name, "status": "CONNECTED", "quality_rating": "GREEN",
-            }},
-            "messaging_health": { "passed": true, "overall_status": "AVAILABLE" },
-            "webhook_subscription": { "passed": true, "details": { "subscribed": true } },
-            "webhook_verified": { "passed": true },
-        },
-    });
-    Ok(Reply::json(200, body))
+/// The webhook of this id.
+fn subscribed(world: &World, id: &str) -> Result<Subscription, Reply> {
+    let first = world.subscription().clone();
+    let found =
+        if first.is(id) { Some(first) } else { world.others().iter().find(|other| other.id == id).cloned() };
+    found.ok_or_else(|| Reply::kapso(404, "Webhook not found"))
 }
 
 /// The webhook of this id, as it is shown.

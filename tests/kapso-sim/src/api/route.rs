@@ -52,6 +52,8 @@ pub(super) enum Route {
     PlatformMessage(String),
     /// Platform API: the business numbers.
     PlatformNumbers,
+    /// Platform API: one business number.
+    PlatformNumber(String),
 }
 
 impl Route {
@@ -115,6 +117,7 @@ impl Route {
             ("GET", ["whatsapp", "messages"]) => Self::PlatformMessages,
             ("GET", ["whatsapp", "messages", wamid]) => Self::PlatformMessage((*wamid).to_owned()),
             ("GET", ["whatsapp", "phone_numbers"]) => Self::PlatformNumbers,
+            ("GET", ["whatsapp", "phone_numbers", number]) => Self::PlatformNumber((*number).to_owned()),
             _ => return None,
         })
     }
@@ -143,7 +146,8 @@ impl Route {
             | Self::PlatformDeliveries
             | Self::PlatformMessages
             | Self::PlatformMessage(_)
-            | Self::PlatformNumbers => Action::List,
+            | Self::PlatformNumbers
+            | Self::PlatformNumber(_) => Action::List,
         }
     }
 }

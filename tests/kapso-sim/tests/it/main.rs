@@ -7,6 +7,7 @@ mod faults;
 mod listings;
 mod platform;
 mod receiver;
+mod refusals;
 mod webhooks;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-use kapso_sim::{Dialect, InboundMessage, SimConfig, Statuses, sign};
+use kapso_sim::{Dialect, InboundMessage, MessagingHealth, NumberState, SimConfig, Statuses, sign};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -34,7 +34,8 @@ async fn a_webhook_is_registered_and_resumed() {
     sim.set_paused(true);
     let (_, listed) = call("GET", &url, None).await;
     assert_eq!(listed["data"][0]["active"], false);
-    assert!(listed["data"][0].get("secret_key").is_none());
+    // Whole, to everybody who lists.
+    assert_eq!(listed["data"][0]["secret_key"], "registered");
     let one = format!("{url}/{}", listed["data"][0]["id"].as_str().unwrap());
     let resume = json!({ "whatsapp_webhook": { "active": true } });
     assert_eq!(call("PATCH", &one, Some(resume)).await.1["data"]["active"], true);
@@ -134,4 +135,115 @@ async fn a_pause_is_a_change_and_a_number_has_a_health() {
     let number = &sim.line().phone_number_id;
     let health = format!("{}/whatsapp/phone_numbers/{number}/health", sim.platform_url());
     assert_eq!(call("GET", &health, None).await.1["checks"]["webhook_verified"]["passed"], true);
+}
+
+#[tokio::test]
+async fn a_registration_needs_a_secret_and_keeps_its_kind() {
+    let receiver = Receiver::start();
+    let sim = start(SimConfig { webhook_url: None, statuses: Statuses::NONE, ..config(&receiver) }).await;
+    let url = format!("{}/whatsapp/webhooks", sim.platform_url());
+    let made = |webhook: Value| Some(json!({ "whatsapp_webhook": webhook }));
+    for (without, why) in [
+        (json!({ "url": receiver.url() }), "Secret key can't be blank"),
+        (json!({ "url": receiver.url(), "secret_key": "" }), "Secret key can't be blank"),
+        (json!({ "url": "nowhere", "secret_key": "s" }), "Url is invalid"),
+        (
+            json!({ "url": receiver.url(), "secret_key": "s", "kind": "slack" }),
+            "Kind is not included in the list",
+        ),
+    ] {
+        assert_eq!(
+            call("POST", &url, made(without)).await,
+            (StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": why }))
+        );
+    }
+    let events = json!(["whatsapp.message.received"]);
+    for (kind, other, shown) in [("kapso", "meta", &events), ("meta", "kapso", &json!([]))] {
+        let webhook =
+            json!({ "url": receiver.url(), "kind": kind, "events": &events, "secret_key": "s3cret" });
+        let (status, answer) = call("POST", &url, made(webhook)).await;
+        assert_eq!(status, StatusCode::CREATED);
+        let one = format!("{url}/{}", answer["data"]["id"].as_str().unwrap());
+        let (status, refused) = call("PATCH", &one, made(json!({ "kind": other }))).await;
+        assert_eq!(
+            (status, refused),
+            (StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": "Kind can't be changed" }))
+        );
+        // Naming the same kind changes nothing, nor does a version make another shape of Meta's.
+        let same = json!({ "kind": kind, "payload_version": "v2", "events": &events });
+        assert_eq!(call("PATCH", &one, made(same)).await.0, 200);
+        let (_, got) = call("GET", &one, None).await;
+        let data = &got["data"];
+        assert_eq!((&data["kind"], &data["events"]), (&json!(kind), shown));
+        assert_eq!(data["secret_key"], "s3cret");
+    }
+}
+
+#[tokio::test]
+async fn a_number_shows_what_it_is_like_and_how_well_it_is() {
+    let receiver = Receiver::start();
+    let sim = start(config(&receiver)).await;
+    let numbers = format!("{}/whatsapp/phone_numbers", sim.platform_url());
+    let one = format!("{numbers}/{}", sim.line().phone_number_id);
+    let (_, listed) = call("GET", &numbers, None).await;
+    let (status, got) = call("GET", &one, None).await;
+    assert_eq!((status, &got["data"]), (StatusCode::OK, &listed["data"][0]));
+    let expected = json!({
+        "inbound_processing_enabled": true, "is_coexistence": false, "calls_enabled": false,
+        "status": "CONNECTED", "quality_rating": "GREEN", "throughput_tier": "TIER_10K",
+        "whatsapp_business_manager_messaging_limit": "10000",
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&got["data"][name], value, "{name}");
+    }
+    assert_eq!(call("GET", &format!("{numbers}/0"), None).await.0, 404);
+
+    let health = async || call("GET", &format!("{one}/health"), None).await.1;
+    let well = health().await;
+    assert_eq!(well["status"], "healthy");
+    assert_eq!(well["checks"]["phone_number_connection"]["passed"], true);
+    assert_eq!(well["checks"]["messaging_health"]["overall_status"], "AVAILABLE");
+    for (state, summary, overall, passed, connected) in [
+        (
+            NumberState::default().messaging(MessagingHealth::Limited),
+            "degraded",
+            "LIMITED",
+            json!(false),
+            true,
+        ),
+        (
+            NumberState::default().messaging(MessagingHealth::Blocked),
+            "unhealthy",
+            "BLOCKED",
+            json!(false),
+            true,
+        ),
+        (
+            NumberState { messaging_passed: None, ..NumberState::default() },
+            "healthy",
+            "AVAILABLE",
+            Value::Null,
+            true,
+        ),
+        (
+            NumberState { connection_passed: Some(false), ..NumberState::default() },
+            "unhealthy",
+            "AVAILABLE",
+            json!(true),
+            false,
+        ),
+    ] {
+        sim.set_number(state);
+        let told = health().await;
+        let messaging = &told["checks"]["messaging_health"];
+        assert_eq!((&told["status"], &messaging["overall_status"]), (&json!(summary), &json!(overall)));
+        assert_eq!(messaging.get("passed"), Some(&passed));
+        assert_eq!(told["checks"]["phone_number_connection"]["passed"], connected);
+    }
+    let blind =
+        NumberState { inbound_processing_enabled: false, quality_rating: "RED".to_owned(), ..sim.number() };
+    sim.set_number(blind);
+    let (_, got) = call("GET", &one, None).await;
+    assert_eq!(got["data"]["inbound_processing_enabled"], false);
+    assert_eq!(got["data"]["quality_rating"], "RED");
 }
