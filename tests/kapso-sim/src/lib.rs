@@ -34,5 +34,5 @@ pub use self::{
     reply::{Reply, ReplyBody},
     sign::{digest, sign},
     sim::Sim,
-    story::{Content, InboundMessage, PersonsMessage, SentIds},
+    story::{CallProgress, Content, InboundMessage, PersonsMessage, PhoneCall, SentIds},
 };

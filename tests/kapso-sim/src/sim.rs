@@ -21,7 +21,7 @@ use crate::{
     dialect::Dialect,
     fault::Fault,
     http,
-    story::{Event, InboundMessage, Line, MessageError, PersonsMessage, SentIds, Status},
+    story::{Event, InboundMessage, Line, MessageError, PersonsMessage, PhoneCall, SentIds, Status},
     world::World,
 };
 
@@ -142,6 +142,11 @@ impl Sim {
     /// A workflow hands this conversation over to a person; gives the number of the delivery.
     pub fn hand_off(&self, conversation_id: &str) -> u64 {
         act::hand_off(&self.world, conversation_id, "Pidió hablar con una persona")
+    }
+
+    /// Meta tells of a call, in its own body whatever the dialect; gives the number of the delivery.
+    pub fn tell_call(&self, call: &PhoneCall) -> u64 {
+        act::tell_call(&self.world, call)
     }
 
     /// Tells of any event in the current dialect. What it tells of is not written down: see [`Sim::inbound`].

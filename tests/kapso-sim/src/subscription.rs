@@ -20,6 +20,8 @@ const KNOWN: [&str; 11] = [
     "whatsapp.meta_business_agent.handover",
 ];
 
+/// Kapso's default.
+const INACTIVITY_MINUTES: u64 = 60;
 /// Kapso's own shapes, the guide's among them.
 const KAPSO: &str = "kapso";
 /// Meta's own body, forwarded: neither events nor version can be chosen.
@@ -34,17 +36,14 @@ pub(crate) struct Subscription {
     pub(crate) dialect: Dialect,
     pub(crate) secret: Option<String>,
     pub(crate) buffering: Buffering,
+    /// Silence after which a conversation counts as inactive.
+    inactivity_minutes: u64,
     /// None: everything, as long as nobody has registered anything.
     events: Option<Vec<String>>,
     /// Of all but the first, which the breaker pauses.
     pub(crate) active: bool,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
-}
-
-/// Whether a number's webhook can be registered for `kind`.
-pub(crate) fn is_known(kind: &str) -> bool {
-    KNOWN.contains(&kind)
 }
 
 impl Subscription {
@@ -56,6 +55,7 @@ impl Subscription {
             dialect: config.dialect,
             secret: config.webhook_secret.clone(),
             buffering: config.buffering,
+            inactivity_minutes: INACTIVITY_MINUTES,
             events: None,
             active: true,
             created_at: now,
@@ -71,6 +71,20 @@ impl Subscription {
     /// Notes that something about it changed: Kapso has paused it.
     pub(crate) fn touch(&mut self) {
         self.updated_at = clock::now();
+    }
+
+    /// Whether `kind` is among the events that it shows: never for one of kind meta, which shows none.
+    pub(crate) fn is_subscribed(&self, kind: &str) -> bool {
+        self.events().iter().any(|event| event == kind)
+    }
+
+    /// The events as the platform API shows them.
+    fn events(&self) -> Vec<String> {
+        match &self.events {
+            _ if self.kind() == META => Vec::new(),
+            Some(events) => events.clone(),
+            None => KNOWN.map(str::to_owned).to_vec(),
+        }
     }
 
     /// Whether it is told of `kind`. Only Kapso's own kinds can be chosen: Meta's body comes whole, the guide's always.
@@ -94,12 +108,11 @@ impl Subscription {
 
     /// As the platform API shows it.
     pub(crate) fn show(&self, line: &Line, active: bool) -> Value {
-        let every = || KNOWN.map(str::to_owned).to_vec();
         json!({
             "id": self.id,
             "url": self.url,
             "kind": self.kind(),
-            "events": if self.kind() == META { Vec::new() } else { self.events.clone().unwrap_or_else(every) },
+            "events": self.events(),
             // Kapso shows it whole, to everybody who has the key.
             "secret_key": self.secret,
             "active": active,
@@ -107,7 +120,7 @@ impl Subscription {
             "buffer_enabled": self.dialect == Dialect::V2Batch,
             "buffer_window_seconds": self.buffering.window.as_secs(),
             "max_buffer_size": self.buffering.max_size,
-            "inactivity_minutes": 60,
+            "inactivity_minutes": self.inactivity_minutes,
             "headers": {},
             "phone_number_id": line.phone_number_id,
             "created_at": clock::iso(self.created_at),
@@ -124,6 +137,7 @@ impl Subscription {
             dialect: Dialect::V2,
             secret: None,
             buffering: Buffering::default(),
+            inactivity_minutes: INACTIVITY_MINUTES,
             events: Some(Vec::new()),
             active: true,
             created_at: now,
@@ -141,6 +155,7 @@ impl Subscription {
         self.active = change.active.unwrap_or(self.active);
         self.buffering.window = change.buffer_window.unwrap_or(self.buffering.window);
         self.buffering.max_size = change.max_buffer_size.unwrap_or(self.buffering.max_size);
+        self.inactivity_minutes = change.inactivity_minutes.unwrap_or(self.inactivity_minutes);
         self.updated_at = clock::now();
     }
 }
@@ -154,6 +169,7 @@ pub(crate) struct Change {
     buffer_enabled: Option<bool>,
     buffer_window: Option<std::time::Duration>,
     max_buffer_size: Option<usize>,
+    inactivity_minutes: Option<u64>,
     events: Option<Vec<String>>,
     secret: Option<String>,
     pub(crate) active: Option<bool>,
@@ -193,6 +209,9 @@ impl Change {
             buffer_enabled: webhook.get("buffer_enabled").and_then(Value::as_bool),
             buffer_window: number("buffer_window_seconds", 60)?.map(std::time::Duration::from_secs),
             max_buffer_size: number("max_buffer_size", 100)?.and_then(|size| usize::try_from(size).ok()),
+            // The API's name, and the one in the documentation's example.
+            inactivity_minutes: number("inactivity_minutes", 1440)?
+                .or(number("inactive_after_minutes", 1440)?),
             events,
             secret: text("secret_key"),
             active: webhook.get("active").and_then(Value::as_bool),

@@ -72,6 +72,9 @@ impl Intent {
             Route::Configs => list::configs(world, query).map(Self::Read),
             Route::ProxyMessage(number) => proxy::message(world, number, body),
             Route::ProxyMessages(number) => list::proxy_messages(world, number, query).map(Self::Read),
+            Route::ProxyOneMessage(number, wamid) => {
+                list::proxy_message(world, number, wamid, query).map(Self::Read)
+            }
             Route::ProxyConversations(number) => {
                 list::proxy_conversations(world, number, query).map(Self::Read)
             }
@@ -79,14 +82,14 @@ impl Intent {
                 platform::webhooks(world, number.as_deref(), query).map(Self::Read)
             }
             Route::PlatformHealth(id) => number::health(world, id).map(Self::Read),
-            Route::TestWebhook(id) => platform::test(world, id, query),
+            Route::TestWebhook(id) => platform::test(world, id, body),
             Route::PlatformWebhook(id) => platform::webhook(world, id).map(Self::Read),
             Route::CreateWebhook(number) => platform::create(world, number.as_deref(), body),
             Route::UpdateWebhook(id) => platform::update(world, id, body),
             Route::DeleteWebhook(id) => platform::delete(world, id),
             Route::PlatformDeliveries => platform::deliveries(world, query).map(Self::Read),
-            Route::PlatformMessages => list::messages_by_cursor(world, query, true).map(Self::Read),
-            Route::PlatformMessage(wamid) => platform::message(world, wamid).map(Self::Read),
+            Route::PlatformMessages => list::platform_messages(world, query).map(Self::Read),
+            Route::PlatformMessage(wamid) => list::platform_message(world, wamid).map(Self::Read),
             Route::PlatformNumbers => number::numbers(world, query).map(Self::Read),
             Route::PlatformNumber(id) => number::number(world, id).map(Self::Read),
         }

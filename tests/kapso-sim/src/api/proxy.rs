@@ -90,7 +90,8 @@ fn send(body: &Value) -> Result<Intent, Reply> {
     }
     let context = body.pointer("/context/message_id").map(|id| json!({ "id": id }));
     let callback_data = callback_data.map(str::to_owned);
-    let outbound = Box::new(Outbound { content, context, callback_data, origin: origin::API });
+    let outbound =
+        Box::new(Outbound { content, context, callback_data, origin: origin::API, created_at: None });
     Ok(Intent::Send { to, outbound, style: Style::Proxy })
 }
 

@@ -5,6 +5,7 @@ mod api;
 mod control;
 mod faults;
 mod listings;
+mod phone_calls;
 mod platform;
 mod receiver;
 mod refusals;

@@ -98,22 +98,59 @@ async fn a_second_webhook_is_told_the_same() {
 }
 
 #[tokio::test]
-async fn a_test_event_is_sent_and_listed_nowhere() {
+async fn a_test_event_is_queued_if_it_is_subscribed_and_listed_nowhere() {
     let receiver = Receiver::start();
-    let sim = start(config(&receiver)).await;
+    let sim = start(SimConfig { statuses: Statuses::NONE, ..config(&receiver) }).await;
     let url = format!("{}/whatsapp/webhooks", sim.platform_url());
     let (_, listed) = call("GET", &url, None).await;
-    let test =
-        |event: &str| format!("{url}/{}/test?event_type={event}", listed["data"][0]["id"].as_str().unwrap());
-    assert_eq!(call("POST", &test("whatsapp.message.read"), None).await.0, 200);
-    assert_eq!(call("POST", &test("message.read"), None).await.0, 422);
-    assert_eq!(call("POST", &format!("{url}/no-such/test"), None).await.0, 404);
+    let one = format!("{url}/{}", listed["data"][0]["id"].as_str().unwrap());
+    let events = json!(["whatsapp.message.read", "whatsapp.message.sent"]);
+    let change = json!({ "whatsapp_webhook": { "events": events } });
+    assert_eq!(call("PATCH", &one, Some(change)).await.0, 200);
+    let test = format!("{one}/test");
+    let event = |kind: &str| Some(json!({ "event_type": kind }));
+
+    let queued = call("POST", &test, event("whatsapp.message.read")).await;
+    assert_eq!(queued, (StatusCode::OK, json!({ "data": { "success": true } })));
+    // Known, but not subscribed; unknown; named where nobody reads it; not named at all.
+    let of_query = format!("{test}?event_type=whatsapp.message.read");
+    for (url, body, why) in [
+        (&test, event("whatsapp.message.received"), "not subscribed"),
+        (&test, event("message.read"), "not subscribed"),
+        (&of_query, None, "can't be blank"),
+        (&test, Some(json!({})), "can't be blank"),
+    ] {
+        let (status, answer) = call("POST", url, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer["error"].as_str().unwrap().contains(why), "{answer}");
+    }
+    assert_eq!(call("POST", &format!("{url}/no-such/test"), event("whatsapp.message.read")).await.0, 404);
     assert!(sim.idle(PATIENCE).await);
     let got = receiver.got();
     assert_eq!(got.len(), 1);
     assert_eq!(got[0].header("X-Webhook-Event"), Some("whatsapp.message.read"));
     let (_, messages) = call("GET", &format!("{}/whatsapp/messages", sim.platform_url()), None).await;
     assert_eq!(messages["data"], json!([]));
+}
+
+#[tokio::test]
+async fn silence_has_two_names_in_a_registration() {
+    let receiver = Receiver::start();
+    let sim = start(config(&receiver)).await;
+    let url = format!("{}/whatsapp/webhooks", sim.platform_url());
+    let (_, listed) = call("GET", &url, None).await;
+    assert_eq!(listed["data"][0]["inactivity_minutes"], 60);
+    let one = format!("{url}/{}", listed["data"][0]["id"].as_str().unwrap());
+    for (name, minutes, status, shown) in [
+        ("inactivity_minutes", 5, 200, 5),
+        ("inactive_after_minutes", 1440, 200, 1440),
+        ("inactivity_minutes", 0, 422, 1440),
+        ("inactive_after_minutes", 1441, 422, 1440),
+    ] {
+        let change = json!({ "whatsapp_webhook": { name: minutes } });
+        assert_eq!(call("PATCH", &one, Some(change)).await.0, status, "{name} {minutes}");
+        assert_eq!(call("GET", &one, None).await.1["data"]["inactivity_minutes"], shown);
+    }
 }
 
 #[tokio::test]
