@@ -45,7 +45,7 @@ pub(crate) fn doubts_listed(outcome: &'static str) {
 
 /// Why the key of the API is held up: 1 for the reason, 0 for the others.
 pub(crate) fn api_key_held(reason: Option<&str>) {
-    for name in ["failing", "token_refused", "rate_limited"] {
+    for name in ["failing", "token_refused", "credits_exhausted", "rate_limited"] {
         let held = if reason == Some(name) { 1.0 } else { 0.0 };
         gauge!("buzon_api_key_held", "reason" => name).set(held);
     }

@@ -4,7 +4,7 @@
 //! events of them, [`store`] runs the one transaction that archives ([`archive`]), projects
 //! ([`project`]) and owes ([`effects`]); beside it the dispatcher of [`effects`] calls
 //! [`kapso`], [`gaps`] asks it for what never reached us, [`webhooks`] looks after how it is
-//! told of us, and [`alarms`] call a person.
+//! told of us, [`numbers`] says what is wrong with one of ours, and [`alarms`] call a person.
 
 pub mod alarms;
 pub mod archive;
@@ -19,6 +19,7 @@ pub mod ingest_url;
 pub mod kapso;
 #[cfg(debug_assertions)]
 mod killer;
+mod numbers;
 pub mod outage;
 pub mod project;
 pub mod rules_file;

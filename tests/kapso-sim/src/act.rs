@@ -12,8 +12,8 @@ use crate::{
     ids,
     store::Outbound,
     story::{
-        Contact, Conversation, Event, Fact, InboundMessage, PersonsMessage, SentIds, Status, StatusChange,
-        origin,
+        Contact, Conversation, Event, Fact, InboundMessage, PersonsMessage, PhoneCall, SentIds, Status,
+        StatusChange, origin,
     },
     world::World,
 };
@@ -72,7 +72,13 @@ pub(crate) fn inbound(world: &Arc<World>, inbound: InboundMessage) -> SentIds {
 pub(crate) fn person_writes(world: &Arc<World>, written: PersonsMessage) -> SentIds {
     let at = written.at.unwrap_or_else(clock::now);
     let origin = if written.on_the_phone { origin::PHONE } else { origin::API };
-    let outbound = Outbound { content: written.content, context: None, callback_data: None, origin };
+    let outbound = Outbound {
+        content: written.content,
+        context: None,
+        callback_data: None,
+        origin,
+        created_at: written.created_at,
+    };
     let change = StatusChange { status: Status::Sent, at, error: None };
     let message = {
         let mut store = world.store();
@@ -107,6 +113,13 @@ pub(crate) fn hand_off(world: &Arc<World>, conversation_id: &str, reason: &str) 
         "handoff": { "reason": reason, "source": "agent_tool" },
     });
     send_raw(world, RawWebhook { dialect: Some(Dialect::V2), ..RawWebhook::new(kind, body.to_string()) })
+}
+
+/// Meta tells of a call; the number of the delivery. In Meta's own body whatever the number's webhook is: Kapso has
+/// no event for it.
+pub(crate) fn tell_call(world: &Arc<World>, call: &PhoneCall) -> u64 {
+    let body = call.body(&world.config.line).to_string();
+    send_raw(world, RawWebhook { dialect: Some(Dialect::Meta), ..RawWebhook::new("calls", body) })
 }
 
 /// A conversation is closed; the contact's next message opens another. None: there is no such conversation.

@@ -61,6 +61,8 @@ pub enum Outcome {
     AcceptThenCut,
     /// It has its effect and its answer, but the message fails later.
     AcceptThenFail(MessageError),
+    /// It has its effect; the proxy's answer says that Meta holds the message to assess its quality.
+    AcceptHeld,
     /// It has no effect; no answer comes for this long, then the connection is cut.
     Hang(Duration),
     /// It has no effect, and the connection is cut without a byte of answer.
@@ -78,6 +80,7 @@ impl Outcome {
             Self::AcceptThenHang(_) => "accept_then_hang",
             Self::AcceptThenCut => "accept_then_cut",
             Self::AcceptThenFail(_) => "accept_then_fail",
+            Self::AcceptHeld => "accept_held",
             Self::Hang(_) => "hang",
             Self::Cut => "cut",
         }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod act;
 mod api;
 mod call;
@@ -21,6 +22,7 @@ mod subscription;
 mod world;
 
 pub use self::{
+    account::{MessageStatus, MessagingHealth, NumberState},
     act::RawWebhook,
     call::{AcceptedMark, AcceptedSend, Call},
     clock::{iso, now},
@@ -32,5 +34,5 @@ pub use self::{
     reply::{Reply, ReplyBody},
     sign::{digest, sign},
     sim::Sim,
-    story::{Content, InboundMessage, PersonsMessage, SentIds},
+    story::{CallProgress, Content, InboundMessage, PersonsMessage, PhoneCall, SentIds},
 };

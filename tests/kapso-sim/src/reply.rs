@@ -71,10 +71,56 @@ impl Reply {
         Self::kapso(422, "Cannot send non-template messages outside the 24-hour window.")
     }
 
+    /// 422: the same refusal in Meta's shape, without the words of the other form.
+    #[must_use]
+    pub fn window_closed_by_meta() -> Self {
+        let body = json!({
+            "error": {
+                "message": "(#131047) Re-engagement message",
+                "type": "MessageError",
+                "code": 131_047,
+                "error_subcode": 131_047,
+                "fbtrace_id": "AINVENTEDtrace0000",
+            },
+        });
+        Self::json(422, body)
+    }
+
+    /// 402: the account has no credits left.
+    #[must_use]
+    pub fn insufficient_credits() -> Self {
+        let body = json!({
+            "error": "Insufficient credits to send this message",
+            "code": "insufficient_credits",
+            "billing_url": "https://app.kapso.ai/invented/billing",
+        });
+        Self::json(402, body)
+    }
+
+    /// 422: the contact wants no marketing messages.
+    #[must_use]
+    pub fn marketing_preference_stopped() -> Self {
+        let error = "Contact stopped marketing messages on this WhatsApp number";
+        Self::json(422, json!({ "error": error, "code": "marketing_preference_stopped" }))
+    }
+
+    /// 422: the number belongs to another account. Only the code is documented.
+    #[must_use]
+    pub fn messaging_account_mismatch() -> Self {
+        let error = "WhatsApp number does not belong to this messaging account";
+        Self::json(422, json!({ "error": error, "code": "messaging_account_mismatch" }))
+    }
+
+    /// 403: the sandbox sends only to who has opened a session with it.
+    #[must_use]
+    pub fn sandbox_session_required() -> Self {
+        Self::kapso(403, "Active sandbox session required to send messages")
+    }
+
     /// 409: another send is under way in this conversation.
     #[must_use]
     pub fn in_flight() -> Self {
-        Self::kapso(409, "Another message in-flight for this conversation. Retry shortly.")
+        Self::kapso(409, "Another message is already in-flight for this conversation. Please retry shortly.")
     }
 
     /// 429: too many calls in this minute.

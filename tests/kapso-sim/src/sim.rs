@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use crate::{
+    account::{MessageStatus, NumberState},
     act::{self, RawWebhook},
     api,
     call::{AcceptedMark, AcceptedSend, Call},
@@ -20,7 +21,7 @@ use crate::{
     dialect::Dialect,
     fault::Fault,
     http,
-    story::{Event, InboundMessage, Line, MessageError, PersonsMessage, SentIds, Status},
+    story::{Event, InboundMessage, Line, MessageError, PersonsMessage, PhoneCall, SentIds, Status},
     world::World,
 };
 
@@ -143,6 +144,11 @@ impl Sim {
         act::hand_off(&self.world, conversation_id, "Pidió hablar con una persona")
     }
 
+    /// Meta tells of a call, in its own body whatever the dialect; gives the number of the delivery.
+    pub fn tell_call(&self, call: &PhoneCall) -> u64 {
+        act::tell_call(&self.world, call)
+    }
+
     /// Tells of any event in the current dialect. What it tells of is not written down: see [`Sim::inbound`].
     pub fn tell(&self, event: &Event) {
         delivery::tell(&self.world, self.world.dialect(), event, 0);
@@ -196,6 +202,27 @@ impl Sim {
     /// Forgets the faults that have not struck.
     pub fn clear_faults(&self) {
         self.world.plan().clear();
+    }
+
+    /// Gives the account credits or takes them away: without, every send and every mark is refused with 402.
+    pub fn set_credits(&self, credits: bool) {
+        self.world.account().credits = credits;
+    }
+
+    /// Sets what the proxy's answers to sends say of the message from now on.
+    pub fn set_message_status(&self, status: MessageStatus) {
+        self.world.account().message_status = status;
+    }
+
+    /// The number as the platform API shows it.
+    #[must_use]
+    pub fn number(&self) -> NumberState {
+        self.world.account().number.clone()
+    }
+
+    /// Sets how the platform API shows the number from now on.
+    pub fn set_number(&self, number: NumberState) {
+        self.world.account().number = number;
     }
 
     /// From now on sent messages show up in listings only so long after they were accepted (not scaled).

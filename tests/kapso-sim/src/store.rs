@@ -19,6 +19,8 @@ pub(crate) struct Store {
     /// The newest conversation with a contact, by number or business-scoped id.
     conversation_by_contact: HashMap<String, usize>,
     messages: Vec<Message>,
+    /// When Kapso wrote down each of `messages`: not when it was written.
+    created: Vec<OffsetDateTime>,
     message_by_name: HashMap<String, usize>,
 }
 
@@ -29,6 +31,8 @@ pub(crate) struct Outbound {
     pub(crate) context: Option<serde_json::Value>,
     pub(crate) callback_data: Option<String>,
     pub(crate) origin: &'static str,
+    /// When Kapso writes it down, where that is not when it is written.
+    pub(crate) created_at: Option<OffsetDateTime>,
 }
 
 impl Store {
@@ -38,6 +42,11 @@ impl Store {
 
     pub(crate) fn messages(&self) -> &[Message] {
         &self.messages
+    }
+
+    /// When the message at this place of [`Self::messages`] was written down.
+    pub(crate) fn created_at(&self, place: usize) -> Option<OffsetDateTime> {
+        self.created.get(place).copied()
     }
 
     pub(crate) fn conversation(&self, id: &str) -> Option<&Conversation> {
@@ -92,6 +101,7 @@ impl Store {
     /// Writes down what a contact wrote.
     pub(crate) fn receive(&mut self, inbound: InboundMessage, now: OffsetDateTime) -> Message {
         let at = inbound.at.unwrap_or(now);
+        let created = inbound.created_at.unwrap_or(at);
         let contact = Contact {
             number: inbound.from.as_deref().and_then(digits),
             name: inbound.name,
@@ -123,7 +133,7 @@ impl Store {
                 statuses: Vec::new(),
                 conversation,
             },
-            at,
+            created,
         )
     }
 
@@ -149,7 +159,7 @@ impl Store {
                 statuses: Vec::new(),
                 conversation,
             },
-            at,
+            outbound.created_at.unwrap_or(at),
         )
     }
 
@@ -194,19 +204,20 @@ impl Store {
         self.conversations.push(conversation);
     }
 
-    fn write(&mut self, mut message: Message, at: OffsetDateTime) -> Message {
+    fn write(&mut self, mut message: Message, created: OffsetDateTime) -> Message {
         if let Some(&index) = self.conversation_by_id.get(&message.conversation.id)
             && let Some(conversation) = self.conversations.get_mut(index)
         {
             conversation.messages += 1;
             // A message may be told late; the conversation is not younger for it.
-            conversation.last_active_at = conversation.last_active_at.max(at);
+            conversation.last_active_at = conversation.last_active_at.max(message.at);
             message.conversation = conversation.clone();
         }
         let index = self.messages.len();
         self.message_by_name.insert(message.id.clone(), index);
         self.message_by_name.insert(message.wamid.clone(), index);
         self.messages.push(message.clone());
+        self.created.push(created);
         message
     }
 }

@@ -20,6 +20,13 @@ const KNOWN: [&str; 11] = [
     "whatsapp.meta_business_agent.handover",
 ];
 
+/// Kapso's default.
+const INACTIVITY_MINUTES: u64 = 60;
+/// Kapso's own shapes, the guide's among them.
+const KAPSO: &str = "kapso";
+/// Meta's own body, forwarded: neither events nor version can be chosen.
+const META: &str = "meta";
+
 /// A registered webhook. A number can have several: the first is the one that this simulator
 /// pauses and that its settings are of, all others are told the same beside it.
 #[derive(Clone)]
@@ -29,17 +36,14 @@ pub(crate) struct Subscription {
     pub(crate) dialect: Dialect,
     pub(crate) secret: Option<String>,
     pub(crate) buffering: Buffering,
+    /// Silence after which a conversation counts as inactive.
+    inactivity_minutes: u64,
     /// None: everything, as long as nobody has registered anything.
     events: Option<Vec<String>>,
     /// Of all but the first, which the breaker pauses.
     pub(crate) active: bool,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
-}
-
-/// Whether a number's webhook can be registered for `kind`.
-pub(crate) fn is_known(kind: &str) -> bool {
-    KNOWN.contains(&kind)
 }
 
 impl Subscription {
@@ -51,6 +55,7 @@ impl Subscription {
             dialect: config.dialect,
             secret: config.webhook_secret.clone(),
             buffering: config.buffering,
+            inactivity_minutes: INACTIVITY_MINUTES,
             events: None,
             active: true,
             created_at: now,
@@ -68,26 +73,54 @@ impl Subscription {
         self.updated_at = clock::now();
     }
 
+    /// Whether `kind` is among the events that it shows: never for one of kind meta, which shows none.
+    pub(crate) fn is_subscribed(&self, kind: &str) -> bool {
+        self.events().iter().any(|event| event == kind)
+    }
+
+    /// The events as the platform API shows them.
+    fn events(&self) -> Vec<String> {
+        match &self.events {
+            _ if self.kind() == META => Vec::new(),
+            Some(events) => events.clone(),
+            None => KNOWN.map(str::to_owned).to_vec(),
+        }
+    }
+
     /// Whether it is told of `kind`. Only Kapso's own kinds can be chosen: Meta's body comes whole, the guide's always.
     pub(crate) fn wants(&self, dialect: Dialect, kind: &str) -> bool {
         let chosen = matches!(dialect, Dialect::V1 | Dialect::V2 | Dialect::V2Batch);
         !chosen || self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == kind))
     }
 
+    /// Kapso's word for whose shape it has: it is chosen when the webhook is made, and stays.
+    fn kind(&self) -> &'static str {
+        if self.dialect == Dialect::Meta { META } else { KAPSO }
+    }
+
+    /// Refuses what can't be changed about it; the error is Kapso's sentence.
+    pub(crate) fn allows(&self, change: &Change) -> Result<(), String> {
+        match change.kind.as_deref() {
+            Some(kind) if kind != self.kind() => Err("Kind can't be changed".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// As the platform API shows it.
     pub(crate) fn show(&self, line: &Line, active: bool) -> Value {
-        let every = || KNOWN.map(str::to_owned).to_vec();
         json!({
             "id": self.id,
             "url": self.url,
-            "kind": if self.dialect == Dialect::Meta { "meta" } else { "kapso" },
-            "events": self.events.clone().unwrap_or_else(every),
+            "kind": self.kind(),
+            "events": self.events(),
+            // Kapso shows it whole, to everybody who has the key.
+            "secret_key": self.secret,
             "active": active,
             "payload_version": if self.dialect == Dialect::V1 { "v1" } else { "v2" },
             "buffer_enabled": self.dialect == Dialect::V2Batch,
             "buffer_window_seconds": self.buffering.window.as_secs(),
             "max_buffer_size": self.buffering.max_size,
-            "inactivity_minutes": 60,
+            "inactivity_minutes": self.inactivity_minutes,
             "headers": {},
             "phone_number_id": line.phone_number_id,
             "created_at": clock::iso(self.created_at),
@@ -102,8 +135,9 @@ impl Subscription {
             id: ids::uuid(),
             url: None,
             dialect: Dialect::V2,
-            secret: Some(hex::encode(ids::uuid())),
+            secret: None,
             buffering: Buffering::default(),
+            inactivity_minutes: INACTIVITY_MINUTES,
             events: Some(Vec::new()),
             active: true,
             created_at: now,
@@ -121,6 +155,7 @@ impl Subscription {
         self.active = change.active.unwrap_or(self.active);
         self.buffering.window = change.buffer_window.unwrap_or(self.buffering.window);
         self.buffering.max_size = change.max_buffer_size.unwrap_or(self.buffering.max_size);
+        self.inactivity_minutes = change.inactivity_minutes.unwrap_or(self.inactivity_minutes);
         self.updated_at = clock::now();
     }
 }
@@ -134,6 +169,7 @@ pub(crate) struct Change {
     buffer_enabled: Option<bool>,
     buffer_window: Option<std::time::Duration>,
     max_buffer_size: Option<usize>,
+    inactivity_minutes: Option<u64>,
     events: Option<Vec<String>>,
     secret: Option<String>,
     pub(crate) active: Option<bool>,
@@ -162,13 +198,20 @@ impl Change {
         if !unknown.is_empty() {
             return Err(format!("Events contains unsupported events: {}", unknown.join(", ")));
         }
+        let kind = text("kind");
+        if kind.as_ref().is_some_and(|kind| ![KAPSO, META].contains(&kind.as_str())) {
+            return Err("Kind is not included in the list".to_owned());
+        }
         Ok(Self {
             url: text("url"),
-            kind: text("kind"),
+            kind,
             payload_version: text("payload_version"),
             buffer_enabled: webhook.get("buffer_enabled").and_then(Value::as_bool),
             buffer_window: number("buffer_window_seconds", 60)?.map(std::time::Duration::from_secs),
             max_buffer_size: number("max_buffer_size", 100)?.and_then(|size| usize::try_from(size).ok()),
+            // The API's name, and the one in the documentation's example.
+            inactivity_minutes: number("inactivity_minutes", 1440)?
+                .or(number("inactive_after_minutes", 1440)?),
             events,
             secret: text("secret_key"),
             active: webhook.get("active").and_then(Value::as_bool),
@@ -179,15 +222,21 @@ impl Change {
         self.url.as_ref().is_some_and(|url| url.starts_with("https://") || url.starts_with("http://"))
     }
 
+    /// Through the API a secret is required; only the dashboard makes one up.
+    pub(crate) fn has_secret(&self) -> bool {
+        self.secret.as_ref().is_some_and(|secret| !secret.is_empty())
+    }
+
     /// The shape that this asks for; that which is in force where it says nothing of it.
     fn dialect(&self, current: Dialect) -> Dialect {
         let version = self.payload_version.as_deref();
         match (self.kind.as_deref(), version, self.buffer_enabled) {
-            (Some("meta"), ..) => Dialect::Meta,
+            (Some(META), ..) => Dialect::Meta,
+            _ if current == Dialect::Meta => current,
             (None, None, None) => current,
             (_, Some("v1"), _) => Dialect::V1,
             (_, _, Some(true)) => Dialect::V2Batch,
-            (_, None, None) if current != Dialect::Meta => current,
+            (_, None, None) => current,
             _ => Dialect::V2,
         }
     }

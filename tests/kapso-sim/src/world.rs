@@ -11,6 +11,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    account::Account,
     call::Calls,
     clock::Scale,
     config::SimConfig,
@@ -36,6 +37,7 @@ pub(crate) struct World {
     /// The number's webhooks beside the first.
     others: Mutex<Vec<Subscription>>,
     store: Mutex<Store>,
+    account: Mutex<Account>,
     calls: Mutex<Calls>,
     plan: Mutex<Plan>,
     limiter: Mutex<Limiter>,
@@ -66,6 +68,7 @@ impl World {
             tasks: TaskTracker::new(),
             others: Mutex::default(),
             store: Mutex::default(),
+            account: Mutex::default(),
             calls: Mutex::default(),
             plan: Mutex::default(),
             lanes: Mutex::default(),
@@ -127,6 +130,10 @@ impl World {
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         held(&self.store)
+    }
+
+    pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
+        held(&self.account)
     }
 
     pub(crate) fn calls(&self) -> MutexGuard<'_, Calls> {

@@ -50,7 +50,7 @@ async fn what_kapso_put_off_is_done_later_and_once() -> Result<()> {
         (429, "HTTP 429: Rate limit exceeded", Reply::rate_limited(2)),
         (
             409,
-            "HTTP 409: Another message in-flight for this conversation. Retry shortly.",
+            "HTTP 409: Another message is already in-flight for this conversation. Please retry shortly.",
             Reply::in_flight(),
         ),
         (500, "HTTP 500: Internal server error", Reply::server_error(500)),

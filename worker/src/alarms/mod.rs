@@ -5,7 +5,8 @@
 //! `BUZON_ALERT_URL`, in a task of its own: nothing waits for whoever is told.
 //!
 //! ```text
-//! webhook (Kapso) ─┐
+//! webhook, number ─┐
+//! at Kapso         │
 //! queue (RabbitMQ) ┼─► watch ─► Verdict ─► table alarms ─► notify ─► BUZON_ALERT_URL
 //! rows (Postgres) ─┘                            └─► log, figures
 //! ```
@@ -13,6 +14,7 @@
 mod backlog;
 mod looks;
 mod notify;
+mod number;
 mod rows;
 mod settings;
 mod silence;
@@ -48,18 +50,31 @@ pub enum Alarm {
     DeadLetters,
     /// Kapso refuses the token.
     TokenRefused,
+    /// The project has no credits left at Kapso.
+    CreditsExhausted,
+    /// Meta lets one of our numbers send nothing.
+    NumberBlocked,
+    /// Kapso processes nothing that is written to one of our numbers.
+    InboundOff,
 }
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::WebhookPaused,
         Self::WebhookWrong,
         Self::Silence,
         Self::Backlog,
         Self::DeadLetters,
         Self::TokenRefused,
+        Self::CreditsExhausted,
+        Self::NumberBlocked,
+        Self::InboundOff,
     ];
+
+    /// Those that only Kapso can say anything of.
+    const AT_KAPSO: [Self; 4] =
+        [Self::WebhookPaused, Self::WebhookWrong, Self::NumberBlocked, Self::InboundOff];
 
     /// As tables, figures and receivers have it.
     #[must_use]
@@ -71,6 +86,9 @@ impl Alarm {
             Self::Backlog => "backlog",
             Self::DeadLetters => "dead_letters",
             Self::TokenRefused => "token_refused",
+            Self::CreditsExhausted => "credits_exhausted",
+            Self::NumberBlocked => "number_blocked",
+            Self::InboundOff => "inbound_off",
         }
     }
 }

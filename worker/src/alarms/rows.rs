@@ -22,19 +22,54 @@ pub(super) async fn dead_letters(pool: &PgPool) -> sqlx::Result<Verdict> {
     Ok(Verdict::of(text))
 }
 
-/// Kapso refuses the key that effects are performed with.
-pub(super) async fn token(pool: &PgPool, key_id: &str) -> sqlx::Result<Verdict> {
-    let since: Option<OffsetDateTime> =
-        sqlx::query_scalar("SELECT held_since FROM api_keys WHERE id = $1 AND hold = 'token_refused'")
-            .bind(key_id)
-            .fetch_optional(pool)
-            .await?
-            .flatten();
-    let text = since.map(|since| {
+/// The keys that effects are performed with, as `api_keys` names them.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// Of the API that replies go by.
+    pub(super) own: String,
+    /// Of the Meta proxy, where only marks go by it.
+    pub(super) by_proxy: Option<String>,
+}
+
+/// Kapso refuses the token.
+pub(super) async fn token(pool: &PgPool, keys: &Keys) -> sqlx::Result<Verdict> {
+    let held = held_since(pool, keys, "token_refused").await?;
+    let text = held.map(|(since, what)| {
+        let since = minute(since);
         format!(
-            "Kapso refuses the token since {} UTC, and nobody is answered: set KAPSO_API_TOKEN and restart the workers",
-            minute(since)
+            "Kapso refuses the token since {since} UTC, and {what}: set KAPSO_API_TOKEN and restart the workers"
         )
     });
     Ok(Verdict::of(text))
+}
+
+/// The project has no credits left.
+pub(super) async fn credits(pool: &PgPool, keys: &Keys) -> sqlx::Result<Verdict> {
+    let held = held_since(pool, keys, "credits_exhausted").await?;
+    let text = held.map(|(since, what)| {
+        let since = minute(since);
+        format!(
+            "Kapso's credits are exhausted (HTTP 402) since {since} UTC, and {what}: add credits in Kapso, under \
+             Billing; what is not too old by then is sent by itself"
+        )
+    });
+    Ok(Verdict::of(text))
+}
+
+/// Since when one of the keys is held for this reason, and what does not happen therefore.
+async fn held_since(
+    pool: &PgPool,
+    keys: &Keys,
+    hold: &str,
+) -> sqlx::Result<Option<(OffsetDateTime, &'static str)>> {
+    let held: Vec<(String, OffsetDateTime)> = sqlx::query_as(
+        "SELECT id, held_since FROM api_keys WHERE id = ANY($1) AND hold = $2 AND held_since IS NOT NULL",
+    )
+    .bind([Some(&keys.own), keys.by_proxy.as_ref()].into_iter().flatten().collect::<Vec<_>>())
+    .bind(hold)
+    .fetch_all(pool)
+    .await?;
+    let of = |key: &str| held.iter().find(|(id, _)| id == key).map(|(_, since)| *since);
+    let marks = keys.by_proxy.as_deref().and_then(of).map(|since| (since, "messages are not marked as read"));
+    Ok(of(&keys.own).map(|since| (since, "nobody is answered")).or(marks))
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use contract::{
     alarm::{self, Receiver},
     broker::Broker,
-    secrets,
-    settings::{Secret, Settings, SettingsError},
+    settings::{Settings, SettingsError},
 };
 use reqwest::Url;
 
@@ -49,8 +48,6 @@ pub struct AlarmSettings {
     pub(super) phone_number_id: Option<String>,
     /// Where Kapso finds us.
     pub(super) public: Option<IngestUrl>,
-    /// What we take as signed.
-    pub(super) secrets: Vec<Secret>,
 }
 
 impl AlarmSettings {
@@ -84,7 +81,6 @@ impl AlarmSettings {
             api,
             phone_number_id: settings.text("KAPSO_PHONE_NUMBER_ID"),
             public: IngestUrl::public(settings)?,
-            secrets: secrets::webhook(settings)?,
         })
     }
 }

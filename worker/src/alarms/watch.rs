@@ -11,17 +11,20 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Alarm, AlarmSettings, Verdict, backlog,
     looks::{self, Look},
-    rows, silence,
+    number,
+    rows::{self, Keys},
+    silence,
     table::{self, Change},
     webhook,
 };
 use crate::{
     consume,
-    kapso::{Client, platform::Platform},
+    gaps::numbers,
+    kapso::platform::{Platform, PlatformError},
     outage::in_time,
 };
 
-/// While an alarm about our webhook is raised, Kapso is asked this often: whoever mends it wants
+/// While an alarm about our webhook or number is raised, Kapso is asked this often: whoever mends it wants
 /// to see it mended.
 const WHILE_RAISED: Duration = Duration::from_secs(5 * 60);
 
@@ -29,7 +32,7 @@ struct Watch<'a> {
     settings: &'a AlarmSettings,
     pool: &'a PgPool,
     platform: Option<Platform>,
-    key_id: Option<String>,
+    keys: Option<Keys>,
     nag: Nag,
 }
 
@@ -39,9 +42,11 @@ pub(super) async fn run(settings: &AlarmSettings, pool: PgPool, stop: Cancellati
     let token = settings.api.token.as_ref();
     let platform = token.zip(settings.platform.clone());
     let platform = platform.and_then(|(token, base)| Platform::new(base, token).ok());
-    let client = token.and_then(|token| Client::new(settings.api.base.clone(), token).ok());
-    let key_id = client.map(|client| client.key_id().to_owned());
-    let mut watch = Watch { settings, pool: &pool, platform, key_id, nag: Nag::default() };
+    let keys = settings.api.client().ok().flatten().map(|client| Keys {
+        own: client.key_id().to_owned(),
+        by_proxy: client.proxy_key_id().map(str::to_owned),
+    });
+    let mut watch = Watch { settings, pool: &pool, platform, keys, nag: Nag::default() };
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -87,8 +92,15 @@ impl Watch<'_> {
             (Alarm::DeadLetters, rows::dead_letters(self.pool).await),
             (
                 Alarm::TokenRefused,
-                match &self.key_id {
-                    Some(key_id) => rows::token(self.pool, key_id).await,
+                match &self.keys {
+                    Some(keys) => rows::token(self.pool, keys).await,
+                    None => Ok(Verdict::Fine),
+                },
+            ),
+            (
+                Alarm::CreditsExhausted,
+                match &self.keys {
+                    Some(keys) => rows::credits(self.pool, keys).await,
                     None => Ok(Verdict::Fine),
                 },
             ),
@@ -131,30 +143,40 @@ impl Watch<'_> {
             return Ok(());
         };
         let raised = table::raised(self.pool).await?;
-        let is_raised = [Alarm::WebhookPaused, Alarm::WebhookWrong]
-            .iter()
-            .any(|alarm| raised.iter().any(|name| name == alarm.name()));
+        let is_raised = Alarm::AT_KAPSO.iter().any(|alarm| raised.iter().any(|name| name == alarm.name()));
         let fresh = if is_raised { every.min(WHILE_RAISED) } else { every };
         if looks::claim(self.pool, Look::Webhook, fresh).await?.is_none() {
             return Ok(());
         }
-        match webhook::look(self.settings, platform, self.pool).await {
-            Ok(Some(seen)) => {
-                self.note(Alarm::WebhookPaused, seen.paused).await?;
-                self.note(Alarm::WebhookWrong, seen.wrong).await
-            }
-            Ok(None) => Ok(()),
-            Err(error) => {
+        let ours = numbers::ours(self.pool, self.settings.phone_number_id.as_deref()).await?;
+        if ours.is_empty() {
+            return Ok(());
+        }
+        // What one of the two can't say, the other may.
+        let webhook = webhook::look(self.settings, platform, &ours).await;
+        let number = number::look(platform, &ours).await;
+        let (webhook, number) = (self.seen("our webhook", webhook), self.seen("our numbers", number));
+        if let Some(seen) = webhook {
+            self.note(Alarm::WebhookPaused, seen.paused).await?;
+            self.note(Alarm::WebhookWrong, seen.wrong).await?;
+        }
+        if let Some(seen) = number {
+            self.note(Alarm::NumberBlocked, seen.blocked).await?;
+            self.note(Alarm::InboundOff, seen.inbound_off).await?;
+        }
+        Ok(())
+    }
+
+    /// What was seen at Kapso; else why nothing was is logged.
+    fn seen<T>(&mut self, what: &'static str, looked: Result<T, PlatformError>) -> Option<T> {
+        looked
+            .inspect_err(|error| {
                 let why = error.to_string();
                 if self.nag.is_due(&why, Instant::now()) {
-                    tracing::warn!(
-                        error = why,
-                        "Kapso could not be asked about our webhook; it is tried again"
-                    );
+                    tracing::warn!(error = why, what, "Kapso could not be asked; it is tried again");
                 }
-                Ok(())
-            }
-        }
+            })
+            .ok()
     }
 
     async fn note(&self, alarm: Alarm, verdict: Verdict) -> sqlx::Result<()> {

@@ -1,11 +1,9 @@
 //! How our webhook is registered with Kapso: what makes messages not come is an alarm.
 
-use sqlx::PgPool;
+use std::collections::BTreeSet;
 
 use super::{AlarmSettings, Verdict};
 use crate::{
-    fault::Fault,
-    gaps::numbers,
     kapso::platform::{Platform, PlatformError},
     webhooks::{Finding, Severity, Wanted, diagnose},
 };
@@ -16,41 +14,26 @@ pub(super) struct Seen {
     pub(super) wrong: Verdict,
 }
 
-/// Why nothing was.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotSeen {
-    /// Kapso did not answer.
-    #[error(transparent)]
-    Kapso(#[from] PlatformError),
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] Fault),
-}
-
 /// Asks Kapso for the webhooks of our numbers: the one that is configured and those that we have
-/// seen. None: no number of ours is known yet.
+/// seen.
 pub(super) async fn look(
     settings: &AlarmSettings,
     platform: &Platform,
-    pool: &PgPool,
-) -> Result<Option<Seen>, NotSeen> {
-    let ours = numbers::ours(pool, settings.phone_number_id.as_deref()).await.map_err(Fault::from)?;
-    if ours.is_empty() {
-        return Ok(None);
-    }
+    ours: &BTreeSet<String>,
+) -> Result<Seen, PlatformError> {
     let url = settings.public.as_ref().map(|public| public.door().to_string());
     let style = Some(settings.api.style);
-    let wanted = Wanted { url: url.as_deref(), secrets: &settings.secrets, style };
+    let wanted = Wanted { url: url.as_deref(), style };
     let mut findings = Vec::new();
-    for number in &ours {
+    for number in ours {
         match platform.webhooks_of(number).await {
             Ok(webhooks) => findings.extend(diagnose(&webhooks, &wanted)),
             // One that we have seen once, and that is not of this project any more.
             Err(PlatformError::NotFound { .. }) if settings.phone_number_id.as_ref() != Some(number) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
-    Ok(Some(judge(&findings)))
+    Ok(judge(&findings))
 }
 
 fn judge(findings: &[Finding]) -> Seen {

@@ -44,6 +44,7 @@ struct Row {
     next_probe_at: Option<OffsetDateTime>,
     probe: Option<String>,
     probe_until: Option<OffsetDateTime>,
+    marks_unpaid: bool,
 }
 
 impl From<Row> for Key {
@@ -51,9 +52,10 @@ impl From<Row> for Key {
         Self {
             limited_until: row.limited_until,
             failures: row.failures,
-            hold: row.hold.as_deref().and_then(Hold::named).zip(row.held_since),
+            hold: row.hold.as_deref().map(Hold::named).zip(row.held_since),
             next_probe_at: row.next_probe_at,
             probe: row.probe.zip(row.probe_until),
+            marks_unpaid: row.marks_unpaid,
         }
     }
 }
@@ -76,7 +78,8 @@ pub(super) async fn look(
     let glances: Vec<Glance> = sqlx::query_as(
         "SELECT now(), EXISTS (SELECT FROM effects WHERE kind = ANY('{send_text,mark_read}')
                 AND state = 'pending' AND lease IS NULL AND next_at <= now()) AS due,
-            limited_until, COALESCE(failures, 0) AS failures, hold, held_since, next_probe_at, probe, probe_until
+            limited_until, COALESCE(failures, 0) AS failures, hold, held_since, next_probe_at, probe, probe_until,
+            COALESCE(marks_unpaid, false) AS marks_unpaid
          FROM UNNEST($1::text[]) WITH ORDINALITY AS wanted (id, place) LEFT JOIN api_keys USING (id) ORDER BY place",
     )
     .bind(ids)
@@ -90,7 +93,8 @@ pub(super) async fn look(
 /// Locks a key until the end of the transaction.
 pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
     // By name: a later version adds columns while this one runs, and what is prepared must not change.
-    const LOCK: &str = "SELECT limited_until, failures, hold, held_since, next_probe_at, probe, probe_until
+    const LOCK: &str =
+        "SELECT limited_until, failures, hold, held_since, next_probe_at, probe, probe_until, marks_unpaid
          FROM api_keys WHERE id = $1 FOR UPDATE";
     if let Some(row) = sqlx::query_as::<_, Row>(LOCK).bind(id).fetch_optional(&mut *tx).await? {
         return Ok(row.into());
@@ -139,7 +143,7 @@ pub(super) async fn forget_calls(pool: &PgPool) -> sqlx::Result<()> {
 pub(super) async fn save(tx: &mut PgConnection, id: &str, key: &Key) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE api_keys SET limited_until = $2, failures = $3, hold = $4, held_since = $5,
-            next_probe_at = $6, probe = $7, probe_until = $8 WHERE id = $1",
+            next_probe_at = $6, probe = $7, probe_until = $8, marks_unpaid = $9 WHERE id = $1",
     )
     .bind(id)
     .bind(key.limited_until)
@@ -149,6 +153,7 @@ pub(super) async fn save(tx: &mut PgConnection, id: &str, key: &Key) -> sqlx::Re
     .bind(key.next_probe_at)
     .bind(key.probe.as_ref().map(|(probe, _)| probe))
     .bind(key.probe.as_ref().map(|(_, until)| until))
+    .bind(key.marks_unpaid)
     .execute(tx)
     .await?;
     Ok(())
@@ -161,7 +166,9 @@ pub(super) async fn note(
     id: &str,
     answers: &[(Standing, &str)],
 ) -> sqlx::Result<Option<(Key, Key)>> {
-    let is_news = |(standing, _): &(Standing, &str)| !matches!(standing, Standing::Works | Standing::Untold);
+    let is_news = |(standing, _): &(Standing, &str)| {
+        !matches!(standing, Standing::Works | Standing::Performed(_) | Standing::Untold)
+    };
     let concerned: bool = sqlx::query_scalar(
         "SELECT $2 OR EXISTS (SELECT FROM api_keys WHERE id = $1 AND (failures > 0 OR hold IS NOT NULL))",
     )
@@ -191,6 +198,12 @@ pub(super) fn tell(way: Way, before: &Key, after: &Key) {
         ),
         (_, Some(Hold::TokenRefused), Way::Proxy) => tracing::error!(
             "Kapso's Meta proxy refuses the token, and nothing is marked as read: look at KAPSO_API_TOKEN and KAPSO_META_PROXY_URL; one probe a minute sees whether it works again"
+        ),
+        (_, Some(Hold::CreditsExhausted), Way::Own) => tracing::error!(
+            "Kapso's credits are exhausted (HTTP 402), and nothing is sent: add credits in Kapso, under Billing; one probe a minute sees whether it works again"
+        ),
+        (_, Some(Hold::CreditsExhausted), Way::Proxy) => tracing::error!(
+            "Kapso's credits are exhausted (HTTP 402 of its Meta proxy), and nothing is marked as read: add credits in Kapso, under Billing; one probe a minute sees whether it works again"
         ),
         (_, Some(Hold::Failing), Way::Own) => {
             tracing::warn!(failures, "calls to Kapso fail: one probe at a time from now on");

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::EffectKind;
+
 /// So many failures in a row, and Kapso is left alone but for one probe at a time.
 const FAILURES: i32 = 5;
 
@@ -12,8 +14,8 @@ const FAILURES: i32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause before a probe: by so much a recovery is seen late.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The pause before a probe of a refused token: somebody has to mend it.
-const TOKEN_PAUSE: Duration = Duration::from_secs(60);
+/// The pause before a probe where a person has to do something first: change the token, or pay.
+const PERSON_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why only probes are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +24,25 @@ pub(super) enum Hold {
     Failing,
     /// Kapso refuses the token.
     TokenRefused,
+    /// The project has no credits left at Kapso.
+    CreditsExhausted,
 }
 
 impl Hold {
+    const ALL: [Self; 3] = [Self::Failing, Self::TokenRefused, Self::CreditsExhausted];
+
     /// As the table and the figures have it.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Failing => "failing",
             Self::TokenRefused => "token_refused",
+            Self::CreditsExhausted => "credits_exhausted",
         }
     }
 
-    /// From the table.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Failing, Self::TokenRefused].into_iter().find(|hold| hold.name() == name)
+    /// From the table. A reason that only a later version knows holds the key all the same.
+    pub(super) fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|hold| hold.name() == name).unwrap_or(Self::Failing)
     }
 }
 
@@ -44,12 +51,16 @@ impl Hold {
 pub(super) enum Standing {
     /// The API answers, and takes the key.
     Works,
+    /// It did what it was asked to do.
+    Performed(EffectKind),
     /// No connection, or a 5xx.
     Failed,
     /// No more calls for so long.
     Limited(Duration),
     /// The token is refused.
     Refused,
+    /// The credits are exhausted: it did not do this.
+    Unpaid(EffectKind),
     /// Nothing.
     Untold,
 }
@@ -78,6 +89,8 @@ pub(super) struct Key {
     pub(super) next_probe_at: Option<OffsetDateTime>,
     /// The lease of the probe that is under way, and when that runs out.
     pub(super) probe: Option<(String, OffsetDateTime)>,
+    /// Whether marks, too, were refused because the credits are exhausted.
+    pub(super) marks_unpaid: bool,
 }
 
 impl Key {
@@ -111,12 +124,27 @@ impl Key {
     pub(super) fn after(mut self, standing: Standing, token: &str, now: OffsetDateTime) -> Self {
         let was_probe = self.probe.take_if(|(probe, _)| probe == token).is_some();
         match standing {
-            Standing::Works => return Self { limited_until: self.limited_until, ..Self::default() },
+            Standing::Works | Standing::Performed(_) if self.ends_hold(standing) => {
+                return Self { limited_until: self.limited_until, ..Self::default() };
+            }
+            Standing::Works => self.failures = 0,
+            Standing::Performed(_) => {
+                self.failures = 0;
+                if was_probe {
+                    // A mark that costs nothing holds up nothing: the next effect may be a reply.
+                    self.next_probe_at = Some(now);
+                }
+                return self;
+            }
             Standing::Limited(pause) => {
                 self.limited_until = self.limited_until.max(Some(now + pause));
             }
             Standing::Failed => self.failures = self.failures.saturating_add(1),
             Standing::Refused => self.hold_for(Hold::TokenRefused, now),
+            Standing::Unpaid(kind) => {
+                self.marks_unpaid |= kind == EffectKind::MarkRead;
+                self.hold_for(Hold::CreditsExhausted, now);
+            }
             Standing::Untold => {}
         }
         if self.failures >= FAILURES && self.hold.is_none() {
@@ -128,6 +156,19 @@ impl Key {
         self
     }
 
+    /// Whether an answer shows that what holds the key is over. Of credits only the sort of effect
+    /// that needs them does: Kapso may refuse a message, or take a mark, without looking at them.
+    fn ends_hold(&self, answer: Standing) -> bool {
+        if !self.hold.is_some_and(|(hold, _)| hold == Hold::CreditsExhausted) {
+            return true;
+        }
+        match answer {
+            Standing::Performed(EffectKind::SendText) => true,
+            Standing::Performed(EffectKind::MarkRead) => self.marks_unpaid,
+            _ => false,
+        }
+    }
+
     fn hold_for(&mut self, hold: Hold, now: OffsetDateTime) {
         if self.hold.is_none_or(|(was, _)| was != hold) {
             self.hold = Some((hold, now));
@@ -137,7 +178,7 @@ impl Key {
 
     fn pause(&self, hold: Hold) -> Duration {
         match hold {
-            Hold::TokenRefused => TOKEN_PAUSE,
+            Hold::TokenRefused | Hold::CreditsExhausted => PERSON_PAUSE,
             Hold::Failing => {
                 let doublings = u32::try_from(self.failures - FAILURES).unwrap_or(0).min(16);
                 FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)
@@ -219,6 +260,49 @@ mod tests {
             held_reason()
         );
         assert_eq!(probing(again).after(Standing::Works, "probe", NOW).allowed(NOW), Allowed::Calls);
+    }
+
+    #[test]
+    fn exhausted_credits_are_probed_once_a_minute_until_a_send_goes_through() {
+        use EffectKind::{MarkRead, SendText};
+        let held = after(&[Standing::Unpaid(SendText)]);
+        assert_eq!(
+            (held.allowed(seconds(59)), held.allowed(seconds(60))),
+            (Allowed::Nothing, Allowed::Probe)
+        );
+        assert_eq!(held.reason(NOW), Some("credits_exhausted"));
+        // What left with it does not put the probe off, and proves nothing.
+        let others = [Standing::Unpaid(SendText), Standing::Works, Standing::Performed(MarkRead)];
+        for standing in others {
+            assert_eq!(held.clone().after(standing, "another", seconds(9)), held, "{standing:?}");
+        }
+        let refused = probing(held.clone()).after(Standing::Unpaid(SendText), "probe", seconds(70));
+        assert_eq!((refused.next_probe_at, refused.hold), (Some(seconds(130)), held.hold));
+        // A message that Kapso refuses for what it is says nothing of credits, nor does a mark that is free.
+        let content = probing(held.clone()).after(Standing::Works, "probe", seconds(70));
+        assert_eq!((content.next_probe_at, content.hold), (Some(seconds(130)), held.hold));
+        let mark = probing(held.clone()).after(Standing::Performed(MarkRead), "probe", seconds(70));
+        assert_eq!((mark.hold, mark.allowed(seconds(70))), (held.hold, Allowed::Probe));
+        let paid = probing(held).after(Standing::Performed(SendText), "probe", seconds(70));
+        assert_eq!(paid, Key::default());
+    }
+
+    #[test]
+    fn a_mark_shows_that_there_are_credits_where_marks_need_them() {
+        use EffectKind::{MarkRead, SendText};
+        let held = after(&[Standing::Unpaid(SendText), Standing::Unpaid(MarkRead)]);
+        assert!(held.marks_unpaid);
+        assert_eq!(held.after(Standing::Performed(MarkRead), "x", NOW), Key::default());
+        // Any other hold ends with any of them.
+        for standing in [Standing::Works, Standing::Performed(MarkRead), Standing::Performed(SendText)] {
+            assert_eq!(after(&[Standing::Refused, standing]), Key::default(), "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn a_hold_that_only_a_later_version_knows_is_one() {
+        assert_eq!(Hold::ALL.map(|hold| Hold::named(hold.name())), Hold::ALL);
+        assert_eq!(Hold::named("of a later version"), Hold::Failing);
     }
 
     fn held_reason() -> Option<&'static str> {

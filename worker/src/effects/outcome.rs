@@ -9,14 +9,33 @@ use crate::kapso::{Answer, Response};
 /// What becomes of an effect after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is done. For a text: the names of the message that it became.
-    Done(Vec<String>),
+    /// It is done.
+    Done(Sent),
     /// It certainly did not happen: again, after this long.
     Again(Duration, String),
     /// It certainly did not happen, and never will.
     Discarded(String),
     /// Nobody knows whether it happened: it is not repeated.
     Unknown(String),
+}
+
+/// The message that a text became; of a mark nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Its names, WhatsApp's first.
+    pub(super) names: Vec<String>,
+    /// Meta has taken it, and does not deliver it before it has checked its quality.
+    pub(super) is_held: bool,
+}
+
+/// What the outbox says of a message that Meta holds.
+pub(super) const HELD: &str = "done; Meta holds it for a quality check before it delivers it";
+
+impl Sent {
+    /// As the outbox tells it.
+    pub(super) const fn told(&self) -> &'static str {
+        if self.is_held { HELD } else { "done" }
+    }
 }
 
 impl Outcome {
@@ -37,8 +56,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after 429 without `Retry-After`: Kapso counts by the minute.
 const RATE_PAUSE: Duration = Duration::from_secs(60);
-/// The pause after a refused token: somebody has to change it.
-const TOKEN_PAUSE: Duration = Duration::from_secs(60);
+/// The pause where a person has to do something first: change the token, or pay.
+const PERSON_PAUSE: Duration = Duration::from_secs(60);
 /// No `Retry-After` is believed beyond this: a wrong one must not silence everything for good.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
@@ -58,15 +77,16 @@ pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64
     let told = response.retry_after.map(|told| told.min(LONGEST_RETRY_AFTER));
     let pause = told.unwrap_or(pause);
     match (response.status, response.meta_code()) {
-        (200..=299, _) if kind == EffectKind::SendText => (Done(response.message_names()), Standing::Works),
-        (200..=299, _) => (Done(Vec::new()), Standing::Works),
+        (200..=299, _) => (Done(sent(kind, response)), Standing::Performed(kind)),
+        // Before all codes: whatever its body says, somebody has to pay.
+        (402, _) => (Again(PERSON_PAUSE, why), Standing::Unpaid(kind)),
         (429, _) => {
             let pause = told.unwrap_or(RATE_PAUSE);
             (Again(pause, why), Standing::Limited(pause))
         }
         // Another message of the conversation is in flight: the lane's own matter.
         (409, _) => (Again(pause, why), Standing::Works),
-        (401, _) | (400..=499, Some(0 | 190)) => (Again(TOKEN_PAUSE, why), Standing::Refused),
+        (401, _) | (400..=499, Some(0 | 190)) => (Again(PERSON_PAUSE, why), Standing::Refused),
         // Kapso's own error body says that Kapso refused; a proxy's page says nothing.
         (500 | 503, _) if response.is_kapsos_error() => (Again(pause, why), Standing::Failed),
         (500..=599, _) => (Unknown(why), Standing::Failed),
@@ -86,6 +106,15 @@ pub(super) fn judge(kind: EffectKind, attempt: i32, answer: &Answer, jitter: f64
         (400..=499, _) if response.is_kapsos_error() => (Discarded(why), Standing::Works),
         (400..=499, _) => (Discarded(why), Standing::Untold),
         _ => (Unknown(why), Standing::Untold),
+    }
+}
+
+fn sent(kind: EffectKind, response: &Response) -> Sent {
+    match kind {
+        EffectKind::SendText => {
+            Sent { names: response.message_names(), is_held: response.is_held_for_quality() }
+        }
+        EffectKind::MarkRead => Sent::default(),
     }
 }
 
@@ -115,10 +144,25 @@ mod tests {
     #[test]
     fn success_names_the_message() {
         let body = r#"{"data":{"id":"uuid-1","whatsapp_message_id":"wamid.X"}}"#;
-        assert_eq!(judged(&response(201, body)), Outcome::Done(vec!["wamid.X".into(), "uuid-1".into()]));
+        assert_eq!(judged(&response(201, body)), done(&["wamid.X", "uuid-1"]));
         let body = r#"{"data":{"id":"uuid-1","whatsapp_message_id":null}}"#;
-        assert_eq!(judged(&response(201, body)), Outcome::Done(vec!["uuid-1".into()]));
-        assert_eq!(judged(&response(200, "")), Outcome::Done(vec![]));
+        assert_eq!(judged(&response(201, body)), done(&["uuid-1"]));
+        assert_eq!(judged(&response(200, "")), done(&[]));
+        let body = r#"{"messages":[{"id":"wamid.X","message_status":"accepted"}]}"#;
+        assert_eq!(judged(&response(200, body)), done(&["wamid.X"]));
+    }
+
+    #[test]
+    fn a_message_that_meta_holds_is_done_and_says_so() {
+        let body = r#"{"contacts":[{"input":"569","wa_id":null,"user_id":"BR.1"}],
+                       "messages":[{"id":"wamid.X","message_status":"held_for_quality_assessment"}]}"#;
+        let held = Sent { names: vec!["wamid.X".to_owned()], is_held: true };
+        assert!(held.told().contains("quality check"), "{}", held.told());
+        assert_eq!(judged(&response(200, body)), Outcome::Done(held));
+    }
+
+    fn done(names: &[&str]) -> Outcome {
+        Outcome::Done(Sent { names: names.iter().map(|&name| name.to_owned()).collect(), is_held: false })
     }
 
     #[test]
@@ -128,6 +172,9 @@ mod tests {
             response(409, r#"{"error":"Another message in-flight for this conversation. Retry shortly."}"#),
             response(429, r#"{"error":"Rate limit exceeded"}"#),
             response(401, r#"{"error":"Invalid or missing API key"}"#),
+            response(402, r#"{"error":"Insufficient credits","code":"insufficient_credits"}"#),
+            response(402, "<html>"),
+            response(402, r#"{"error":{"message":"x","code":131047}}"#),
             response(500, r#"{"error":"Internal server error"}"#),
             response(503, r#"{"error":"Service unavailable"}"#),
             response(301, ""),
@@ -169,6 +216,31 @@ mod tests {
             Outcome::Discarded("HTTP 400: Re-engagement message (131047)".into())
         );
         assert!(matches!(judged(&response(404, "")), Outcome::Discarded(_)));
+        for (status, body, reason) in [
+            (
+                422,
+                r#"{"error":"Contact stopped marketing messages on this WhatsApp number","code":"marketing_preference_stopped"}"#,
+                "HTTP 422: Contact stopped marketing messages on this WhatsApp number (marketing_preference_stopped)",
+            ),
+            (
+                422,
+                r#"{"error":"Messaging account does not match","code":"messaging_account_mismatch"}"#,
+                "HTTP 422: Messaging account does not match (messaging_account_mismatch)",
+            ),
+            (
+                422,
+                r#"{"error":{"message":"Re-engagement message","type":"MessageError","code":131047,"error_subcode":131047,"fbtrace_id":"x"}}"#,
+                "HTTP 422: Re-engagement message (131047)",
+            ),
+            (
+                403,
+                r#"{"error":"Active sandbox session required to send messages"}"#,
+                "HTTP 403: Active sandbox session required to send messages",
+            ),
+        ] {
+            let judged = judge(EffectKind::SendText, 1, &response(status, body), 1.0);
+            assert_eq!(judged, (Outcome::Discarded(reason.into()), Standing::Works));
+        }
     }
 
     #[test]
@@ -200,7 +272,9 @@ mod tests {
     fn what_an_answer_says_of_the_key() {
         let minute = Standing::Limited(Duration::from_secs(60));
         for (answer, standing) in [
-            (response(201, "{}"), Standing::Works),
+            (response(201, "{}"), Standing::Performed(EffectKind::MarkRead)),
+            (response(402, r#"{"code":"insufficient_credits"}"#), Standing::Unpaid(EffectKind::MarkRead)),
+            (response(402, "<html>"), Standing::Unpaid(EffectKind::MarkRead)),
             (response(409, r#"{"error":"Another message in-flight"}"#), Standing::Works),
             (response(422, r#"{"error":"outside the 24-hour window"}"#), Standing::Works),
             (response(400, r#"{"error":{"code":131056}}"#), Standing::Works),

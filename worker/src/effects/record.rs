@@ -149,7 +149,7 @@ fn state(outcome: &Outcome) -> (&'static str, f64) {
 
 fn told(outcome: &Outcome) -> &str {
     match outcome {
-        Outcome::Done(_) => "done",
+        Outcome::Done(sent) => sent.told(),
         Outcome::Again(_, why) | Outcome::Discarded(why) | Outcome::Unknown(why) => why,
     }
 }
@@ -159,7 +159,7 @@ fn told(outcome: &Outcome) -> &str {
 /// and the message would be there twice. Its effect has its text.
 fn became_a_message(ended: &Ended) -> bool {
     let names = match &ended.outcome {
-        Outcome::Done(names) => names.as_slice(),
+        Outcome::Done(sent) => sent.names.as_slice(),
         Outcome::Again(..) | Outcome::Discarded(_) | Outcome::Unknown(_) => &[],
     };
     ended.effect.kind == EffectKind::SendText && !names.is_empty()
@@ -168,11 +168,11 @@ fn became_a_message(ended: &Ended) -> bool {
 /// The messages that replies became, as far as the outbox knows them.
 fn sent(ended: &[Ended], settled: &HashMap<i64, OffsetDateTime>) -> Vec<Reply> {
     let reply = |it: &Ended| {
-        let Outcome::Done(names) = &it.outcome else { return None };
+        let Outcome::Done(sent) = &it.outcome else { return None };
         let effect = &it.effect;
         Some(Reply {
             effect: effect.id,
-            names: names.clone(),
+            names: sent.names.clone(),
             conversation_id: effect.conversation_id.clone(),
             phone_number_id: effect.phone_number_id.clone(),
             recipient: effect.recipient.clone(),

@@ -1,8 +1,6 @@
 //! What is wrong with the webhooks of a number, in plain words, and the command that mends it.
 //! Pure.
 
-use contract::settings::Secret;
-
 use super::{EVENTS, REQUIRED};
 use crate::kapso::{ApiStyle, platform::Webhook};
 
@@ -11,8 +9,6 @@ use crate::kapso::{ApiStyle, platform::Webhook};
 pub struct Wanted<'a> {
     /// The address of the door.
     pub url: Option<&'a str>,
-    /// What we take as signed.
-    pub secrets: &'a [Secret],
     /// The API that we answer by, where that is known.
     pub style: Option<ApiStyle>,
 }
@@ -128,17 +124,7 @@ fn of_ours(our: &Webhook, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
         let remedy = "mend what made it fail (the failed deliveries and ingest's log say), then: worker webhook resume";
         findings.push(Finding { is_paused: true, ..Finding::new(Severity::Broken, what, remedy) });
     }
-    let shown = our.secret_key.as_ref().filter(|_| !wanted.secrets.is_empty());
-    // No more than a flaw: nobody documents that what is shown is the secret as it is. Where it
-    // is another, ingest sees the signatures fail.
-    if shown.is_some_and(|secret| wanted.secrets.iter().all(|ours| ours.expose() != secret.expose())) {
-        findings.push(Finding::new(
-            Severity::Flaw,
-            "the webhook's secret, as Kapso shows it, is not in KAPSO_WEBHOOK_SECRET: what is signed with it is refused",
-            format!("set KAPSO_WEBHOOK_SECRET to the webhook's secret and restart ingest, or: {REGISTER}"),
-        ));
-    }
-    if our.kind.as_deref() == Some("meta") {
+    if is_meta(our) {
         findings.push(Finding::new(
             Severity::Remark,
             "the webhook is of kind meta: Meta's own events are passed on, all of them, and ingest has to know how they are signed",
@@ -204,6 +190,11 @@ fn of_others(webhooks: &[Webhook], our: &Webhook, wanted: &Wanted<'_>, findings:
             "pause or delete it in Kapso, unless it is meant to be",
         ));
     }
+}
+
+/// Whether a webhook passes Meta's own events on: all of them, whatever it lists.
+pub(crate) fn is_meta(webhook: &Webhook) -> bool {
+    webhook.kind.as_deref() == Some("meta")
 }
 
 /// A slash at the end makes no difference to a person, and a great one to ingest.

@@ -4,6 +4,7 @@
 mod diagnosis;
 mod events;
 
+pub(crate) use diagnosis::is_meta;
 pub(crate) use diagnosis::{ANSWER_BY_PROXY, META_UNANSWERED};
 pub use diagnosis::{Finding, Severity, Wanted, diagnose, ours};
 pub use events::{EVENTS, REQUIRED, unsupported};

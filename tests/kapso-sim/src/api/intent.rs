@@ -5,11 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{
-    Request, list,
+    Request, list, number,
     platform::{self, WebhookChange},
     proxy,
     route::Route,
-    send, shape, v1,
+    send::{self, Fate},
+    shape, v1,
 };
 use crate::{
     call::AcceptedMark,
@@ -17,7 +18,7 @@ use crate::{
     fault::Action,
     reply::Reply,
     store::Outbound,
-    story::{Contact, Event, Fact, MessageError},
+    story::{Contact, Event, Fact},
     world::World,
 };
 
@@ -71,22 +72,26 @@ impl Intent {
             Route::Configs => list::configs(world, query).map(Self::Read),
             Route::ProxyMessage(number) => proxy::message(world, number, body),
             Route::ProxyMessages(number) => list::proxy_messages(world, number, query).map(Self::Read),
+            Route::ProxyOneMessage(number, wamid) => {
+                list::proxy_message(world, number, wamid, query).map(Self::Read)
+            }
             Route::ProxyConversations(number) => {
                 list::proxy_conversations(world, number, query).map(Self::Read)
             }
             Route::PlatformWebhooks(number) => {
                 platform::webhooks(world, number.as_deref(), query).map(Self::Read)
             }
-            Route::PlatformHealth(number) => platform::health(world, number).map(Self::Read),
-            Route::TestWebhook(id) => platform::test(world, id, query),
+            Route::PlatformHealth(id) => number::health(world, id).map(Self::Read),
+            Route::TestWebhook(id) => platform::test(world, id, body),
             Route::PlatformWebhook(id) => platform::webhook(world, id).map(Self::Read),
             Route::CreateWebhook(number) => platform::create(world, number.as_deref(), body),
             Route::UpdateWebhook(id) => platform::update(world, id, body),
             Route::DeleteWebhook(id) => platform::delete(world, id),
             Route::PlatformDeliveries => platform::deliveries(world, query).map(Self::Read),
-            Route::PlatformMessages => list::messages_by_cursor(world, query, true).map(Self::Read),
-            Route::PlatformMessage(wamid) => platform::message(world, wamid).map(Self::Read),
-            Route::PlatformNumbers => platform::numbers(world, query).map(Self::Read),
+            Route::PlatformMessages => list::platform_messages(world, query).map(Self::Read),
+            Route::PlatformMessage(wamid) => list::platform_message(world, wamid).map(Self::Read),
+            Route::PlatformNumbers => number::numbers(world, query).map(Self::Read),
+            Route::PlatformNumber(id) => number::number(world, id).map(Self::Read),
         }
     }
 
@@ -126,9 +131,9 @@ impl Intent {
     }
 
     /// Has its effect, and gives the answer that belongs to it.
-    pub(super) fn apply(self, world: &Arc<World>, call: u64, fails: Option<MessageError>) -> Reply {
+    pub(super) fn apply(self, world: &Arc<World>, call: u64, fate: Fate) -> Reply {
         match self {
-            Self::Send { to, outbound, style } => send::send(world, call, to, *outbound, style, fails),
+            Self::Send { to, outbound, style } => send::send(world, call, to, *outbound, style, fate),
             Self::Mark { message, typing, style } => mark(world, call, message, typing, style),
             Self::SetEnded { conversation, ended } => set_ended(world, &conversation, ended),
             Self::Webhook(change) => platform::apply(world, change),

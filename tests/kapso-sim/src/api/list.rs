@@ -13,6 +13,11 @@ use crate::{
     world::World,
 };
 
+/// The Meta proxy's word for a message that Kapso is done with.
+const PROXY: &str = "completed";
+/// The platform API's word for the same.
+const PLATFORM: &str = "processed";
+
 type Query = HashMap<String, String>;
 
 pub(super) fn conversations(world: &World, query: &Query) -> Result<Reply, Reply> {
@@ -34,9 +39,16 @@ pub(super) fn messages(world: &World, conversation: &str, query: &Query) -> Resu
     let of = store
         .messages()
         .iter()
+        .enumerate()
         .rev()
-        .filter(|message| message.conversation.id == conversation && is_listed(world, message));
-    let items = of.map(|message| signed_anew(world, shape::v1_message(message, true))).collect();
+        .filter(|(_, message)| message.conversation.id == conversation && is_listed(world, message));
+    let items = of
+        .map(|(place, message)| {
+            let mut item = signed_anew(world, shape::v1_message(message, true));
+            item["created_at"] = json!(clock::iso(store.created_at(place).unwrap_or(message.at)));
+            item
+        })
+        .collect();
     page(items, &shortened(world, query, "per_page"))
 }
 
@@ -68,20 +80,74 @@ pub(super) fn page(items: Vec<Value>, query: &Query) -> Result<Reply, Reply> {
     Ok(Reply::json(200, json!({ "data": data, "meta": meta })))
 }
 
+/// Messages of a number, by when Kapso wrote them down: `since` and `until` are of that.
 pub(super) fn proxy_messages(world: &World, number: &str, query: &Query) -> Result<Reply, Reply> {
     proxy::known_number(world, number)?;
-    let fields = query.get("fields").map_or("", String::as_str);
-    let of_kapso = match fields {
-        "kapso(default)" | "kapso(*)" | "kapso(all)" => true,
-        "" | "kapso()" => false,
-        _ => {
-            return Err(Reply::kapso(
-                400,
-                "fields other than kapso(default) are not known to this simulator",
-            ));
-        }
+    let of_kapso = fields(query)?.unwrap_or(false);
+    let since = moment(query, "since")?;
+    let until = moment(query, "until")?;
+    let store = world.store();
+    let wanted = |(place, message): &(usize, &Message)| {
+        let created = store.created_at(*place).unwrap_or(message.at);
+        is_wanted(world, message, query)
+            && since.is_none_or(|since| created >= since)
+            && until.is_none_or(|until| created <= until)
     };
-    messages_by_cursor(world, &shortened(world, query, "limit"), of_kapso)
+    let newest_first = store.messages().iter().enumerate().rev().filter(wanted);
+    let query = shortened(world, query, "limit");
+    cursors(newest_first, &query, |message| listed(world, message, PROXY, of_kapso))
+}
+
+/// One message; with what Kapso adds to it unless `fields` leaves that out.
+pub(super) fn proxy_message(world: &World, number: &str, wamid: &str, query: &Query) -> Result<Reply, Reply> {
+    proxy::known_number(world, number)?;
+    let of_kapso = fields(query)?.unwrap_or(true);
+    one(world, wamid, PROXY, of_kapso).map(|message| Reply::json(200, message))
+}
+
+/// Messages of all numbers. No filter is of a time; `phone_number` is any part of one, so that it proves nobody.
+pub(super) fn platform_messages(world: &World, query: &Query) -> Result<Reply, Reply> {
+    let line = &world.config.line;
+    let asked = |name: &str, value: &str| query.get(name).is_none_or(|asked| asked == value);
+    // What holds letters is no number, and no part of one.
+    let part = query.get("phone_number").map(|given| match digits(given) {
+        Some(digits) if !given.contains(char::is_alphabetic) => digits,
+        _ => given.clone(),
+    });
+    let wanted = |(_, message): &(usize, &Message)| {
+        let number = message.conversation.contact.number.as_ref();
+        is_wanted(world, message, query)
+            && asked("phone_number_id", &line.phone_number_id)
+            && asked("message_type", &message.content.kind)
+            && asked("has_media", if message.content.media.is_some() { "true" } else { "false" })
+            && part.as_ref().is_none_or(|part| number.is_some_and(|number| number.contains(part.as_str())))
+    };
+    let store = world.store();
+    let newest_first = store.messages().iter().enumerate().rev().filter(wanted);
+    cursors(newest_first, query, |message| listed(world, message, PLATFORM, true))
+}
+
+/// One message, wrapped as the platform API wraps everything.
+pub(super) fn platform_message(world: &World, wamid: &str) -> Result<Reply, Reply> {
+    one(world, wamid, PLATFORM, true).map(|message| Reply::json(200, json!({ "data": message })))
+}
+
+/// The message of this wamid: Kapso's own id finds nothing here.
+fn one(world: &World, wamid: &str, processed: &str, of_kapso: bool) -> Result<Value, Reply> {
+    let store = world.store();
+    let found = store.message(wamid).filter(|message| message.wamid == wamid);
+    let found = found.ok_or_else(|| Reply::kapso(404, "Message not found"))?;
+    Ok(listed(world, found, processed, of_kapso))
+}
+
+/// Whether `fields` asks for what Kapso adds to Meta's own; none: it says nothing.
+fn fields(query: &Query) -> Result<Option<bool>, Reply> {
+    match query.get("fields").map_or("", String::as_str) {
+        "" => Ok(None),
+        "kapso(default)" | "kapso(*)" | "kapso(all)" => Ok(Some(true)),
+        "kapso()" => Ok(Some(false)),
+        _ => Err(Reply::kapso(400, "fields other than kapso(default) are not known to this simulator")),
+    }
 }
 
 /// The query with the length of a page that this simulator gives at the most.
@@ -93,27 +159,13 @@ fn shortened(world: &World, query: &Query, name: &str) -> Query {
     query
 }
 
-/// Messages in Kapso v2's shape, newest first, by the filters that the query names; without what Kapso adds to Meta's
-/// own they say neither which way they went nor what became of them.
-pub(super) fn messages_by_cursor(world: &World, query: &Query, of_kapso: bool) -> Result<Reply, Reply> {
-    let since = moment(query, "since")?;
-    let until = moment(query, "until")?;
+/// Whether the filters that both listings have want this message.
+fn is_wanted(world: &World, message: &Message, query: &Query) -> bool {
     let asked = |name: &str, value: &str| query.get(name).is_none_or(|asked| asked == value);
-    let wanted = |message: &Message| {
-        is_listed(world, message)
-            && since.is_none_or(|since| message.at >= since)
-            && until.is_none_or(|until| message.at <= until)
-            && asked("direction", message.direction.as_str())
-            && asked("status", message.status())
-            && asked("message_type", &message.content.kind)
-            && query
-                .get("phone_number")
-                .is_none_or(|number| digits(number) == message.conversation.contact.number)
-            && asked("conversation_id", &message.conversation.id)
-    };
-    let store = world.store();
-    let newest_first = store.messages().iter().enumerate().rev().filter(|(_, message)| wanted(message));
-    cursors(newest_first, query, |message| listed(world, message, of_kapso))
+    is_listed(world, message)
+        && asked("direction", message.direction.as_str())
+        && asked("status", message.status())
+        && asked("conversation_id", &message.conversation.id)
 }
 
 /// Whether listings show a message by now: one that was sent may come into them late.
@@ -121,10 +173,12 @@ fn is_listed(world: &World, message: &Message) -> bool {
     message.direction == Direction::Inbound || message.at + world.list_late() <= clock::now()
 }
 
-/// A message as a listing has it: what a webhook says beside it stands in its `kapso` object.
-fn listed(world: &World, of: &Message, of_kapso: bool) -> Value {
+/// A message as a listing has it: what a webhook says beside it stands in its `kapso` object. Without that it says
+/// neither which way it went nor what became of it. `processed` is the API's word for a message that Kapso is done with.
+fn listed(world: &World, of: &Message, processed: &str, of_kapso: bool) -> Value {
     let mut message = dialect::v2_message(of, &of.statuses);
     let Some(kapso) = message.get_mut("kapso").and_then(Value::as_object_mut) else { return message };
+    kapso.insert("processing_status".to_owned(), json!(processed));
     kapso.insert("phone_number".to_owned(), json!(of.conversation.contact.number));
     kapso.insert("phone_number_id".to_owned(), json!(world.config.line.phone_number_id));
     kapso.insert("whatsapp_conversation_id".to_owned(), json!(of.conversation.id));

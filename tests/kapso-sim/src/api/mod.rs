@@ -4,6 +4,7 @@
 
 mod intent;
 mod list;
+mod number;
 mod platform;
 mod proxy;
 mod route;
@@ -20,7 +21,7 @@ use std::{
 use serde_json::Value;
 
 pub(crate) use self::send::change_status;
-use self::{intent::Intent, route::Route};
+use self::{intent::Intent, route::Route, send::Fate};
 use crate::{
     call::Call,
     clock,
@@ -68,6 +69,7 @@ pub(crate) fn serve(world: &Arc<World>, request: &Request) -> Ending {
         let route = route.ok_or_else(|| Reply::kapso(404, "Not found"))?;
         Intent::of(world, &route, request, &body)
     });
+    let understood = understood.and_then(|intent| paid(world, intent));
     let mut fault = None;
     let (ending, accepted) = match understood {
         Err(refusal) => (Ending { wait: Duration::ZERO, reply: Some(refusal) }, false),
@@ -112,6 +114,12 @@ fn admit(world: &World, request: &Request, headers: &mut Vec<(&'static str, Stri
     Ok(())
 }
 
+/// Refuses sends and marks while the account has no credits, before any planned fault.
+fn paid(world: &World, intent: Intent) -> Result<Intent, Reply> {
+    let costs = matches!(intent.action(), Action::Send | Action::Mark);
+    if costs && !world.account().credits { Err(Reply::insufficient_credits()) } else { Ok(intent) }
+}
+
 /// Lets an intent have its effect, unless the fault that it ran into forbids it.
 fn carry_out(world: &Arc<World>, number: u64, intent: Intent, fault: Option<Outcome>) -> (Ending, bool) {
     let at_once = |reply| Ending { wait: Duration::ZERO, reply };
@@ -120,8 +128,11 @@ fn carry_out(world: &Arc<World>, number: u64, intent: Intent, fault: Option<Outc
         Some(Outcome::Cut) => (at_once(None), false),
         Some(Outcome::Hang(wait)) => (Ending { wait, reply: None }, false),
         fault => {
-            let last = fault.as_ref().and_then(Outcome::last_status).map(|(_, error)| error.clone());
-            let reply = intent.apply(world, number, last);
+            let fate = Fate {
+                fails: fault.as_ref().and_then(Outcome::last_status).map(|(_, error)| error.clone()),
+                held: matches!(fault, Some(Outcome::AcceptHeld)),
+            };
+            let reply = intent.apply(world, number, fate);
             let ending = match fault {
                 Some(Outcome::Delay(wait)) => Ending { wait, reply: Some(reply) },
                 Some(Outcome::AcceptThenAnswer(instead)) => at_once(Some(instead)),

@@ -90,20 +90,20 @@ fn send(body: &Value) -> Result<Intent, Reply> {
     }
     let context = body.pointer("/context/message_id").map(|id| json!({ "id": id }));
     let callback_data = callback_data.map(str::to_owned);
-    let outbound = Box::new(Outbound { content, context, callback_data, origin: origin::API });
+    let outbound =
+        Box::new(Outbound { content, context, callback_data, origin: origin::API, created_at: None });
     Ok(Intent::Send { to, outbound, style: Style::Proxy })
 }
 
-/// A number (`to`) or a business-scoped user id (`recipient`), never both.
+/// A number (`to`), else a business-scoped user id (`recipient`).
 fn recipient(body: &Value) -> Result<Recipient, Reply> {
     let text = |name| body.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
     match (text("to"), text("recipient")) {
-        (Some(to), None) => Ok(Recipient::Contact(Box::new(v1::contact(to)?), to.to_owned())),
+        (Some(to), _) => Ok(Recipient::Contact(Box::new(v1::contact(to)?), to.to_owned())),
         (None, Some(bsuid)) => {
             let contact = Contact { number: None, bsuid: Some(bsuid.to_owned()), ..Contact::with_number("") };
             Ok(Recipient::Contact(Box::new(contact), bsuid.to_owned()))
         }
-        (Some(_), Some(_)) => Err(parameter("Invalid parameter", "give either to or recipient, not both")),
         (None, None) => Err(parameter("The parameter to is required.", "to is missing")),
     }
 }

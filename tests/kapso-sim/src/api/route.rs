@@ -28,6 +28,8 @@ pub(super) enum Route {
     ProxyMessage(String),
     /// Meta proxy: messages of a number.
     ProxyMessages(String),
+    /// Meta proxy: one message of a number.
+    ProxyOneMessage(String, String),
     /// Meta proxy: conversations of a number.
     ProxyConversations(String),
     /// Platform API: the webhooks, of this number where one is named.
@@ -52,6 +54,8 @@ pub(super) enum Route {
     PlatformMessage(String),
     /// Platform API: the business numbers.
     PlatformNumbers,
+    /// Platform API: one business number.
+    PlatformNumber(String),
 }
 
 impl Route {
@@ -89,6 +93,9 @@ impl Route {
         Some(match (method, path) {
             ("POST", [number, "messages"]) => Self::ProxyMessage((*number).to_owned()),
             ("GET", [number, "messages"]) => Self::ProxyMessages((*number).to_owned()),
+            ("GET", [number, "messages", wamid]) => {
+                Self::ProxyOneMessage((*number).to_owned(), unescaped(wamid))
+            }
             ("GET", [number, "conversations"]) => Self::ProxyConversations((*number).to_owned()),
             _ => return None,
         })
@@ -113,8 +120,9 @@ impl Route {
             ("DELETE", ["whatsapp", "webhooks", id]) => Self::DeleteWebhook((*id).to_owned()),
             ("GET", ["webhook_deliveries"]) => Self::PlatformDeliveries,
             ("GET", ["whatsapp", "messages"]) => Self::PlatformMessages,
-            ("GET", ["whatsapp", "messages", wamid]) => Self::PlatformMessage((*wamid).to_owned()),
+            ("GET", ["whatsapp", "messages", wamid]) => Self::PlatformMessage(unescaped(wamid)),
             ("GET", ["whatsapp", "phone_numbers"]) => Self::PlatformNumbers,
+            ("GET", ["whatsapp", "phone_numbers", number]) => Self::PlatformNumber((*number).to_owned()),
             _ => return None,
         })
     }
@@ -136,6 +144,7 @@ impl Route {
             | Self::ConversationMessages(_)
             | Self::Configs
             | Self::ProxyMessages(_)
+            | Self::ProxyOneMessage(..)
             | Self::ProxyConversations(_)
             | Self::PlatformWebhooks(_)
             | Self::PlatformHealth(_)
@@ -143,9 +152,15 @@ impl Route {
             | Self::PlatformDeliveries
             | Self::PlatformMessages
             | Self::PlatformMessage(_)
-            | Self::PlatformNumbers => Action::List,
+            | Self::PlatformNumbers
+            | Self::PlatformNumber(_) => Action::List,
         }
     }
+}
+
+/// A message's name holds a slash now and then, which stays escaped while the path is cut into its parts.
+fn unescaped(segment: &str) -> String {
+    segment.replace("%2F", "/").replace("%2f", "/")
 }
 
 /// `v24.0`, but no phone number id.

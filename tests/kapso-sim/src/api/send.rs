@@ -10,6 +10,7 @@ use super::{
     shape,
 };
 use crate::{
+    account::MessageStatus,
     call::AcceptedSend,
     clock, delivery,
     dialect::Dialect,
@@ -19,13 +20,22 @@ use crate::{
     world::World,
 };
 
+/// What is to become of an accepted send, beyond the usual.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    /// The message fails later.
+    pub(super) fails: Option<MessageError>,
+    /// Meta holds the message to assess its quality.
+    pub(super) held: bool,
+}
+
 pub(super) fn send(
     world: &Arc<World>,
     call: u64,
     to: Recipient,
     outbound: Outbound,
     style: Style,
-    fails: Option<MessageError>,
+    fate: Fate,
 ) -> Reply {
     let now = clock::now();
     let (message, input) = write(world, to, outbound);
@@ -35,7 +45,14 @@ pub(super) fn send(
             let named = world.dialect() != Dialect::Guide;
             Reply::json(201, json!({ "data": shape::v1_message(&message, named) }))
         }
-        Style::Proxy => Reply::json(200, sent(&message, &input)),
+        Style::Proxy => {
+            let status = if fate.held {
+                MessageStatus::HeldForQualityAssessment
+            } else {
+                world.account().message_status
+            };
+            Reply::json(200, sent(&message, &input, status))
+        }
     };
     let contact = &message.conversation.contact;
     world.calls().sends.push(AcceptedSend {
@@ -55,7 +72,7 @@ pub(super) fn send(
             .map(str::to_owned),
         callback_data: message.callback_data.clone(),
     });
-    follow_up(world, &message.id, fails);
+    follow_up(world, &message.id, fate.fails);
     reply
 }
 
@@ -73,14 +90,18 @@ fn write(world: &World, to: Recipient, outbound: Outbound) -> (Message, String) 
     (store.send(conversation, outbound, now), input)
 }
 
-/// Meta's answer to a send.
-fn sent(message: &Message, input: &str) -> Value {
+/// Meta's answer to a send. To whom a business-scoped id addresses it names no number.
+fn sent(message: &Message, input: &str, status: MessageStatus) -> Value {
     let contact = &message.conversation.contact;
-    let name = contact.number.as_ref().or(contact.bsuid.as_ref());
+    let contact = if contact.bsuid.as_deref() == Some(input) {
+        json!({ "input": input, "wa_id": null, "user_id": input })
+    } else {
+        json!({ "input": input, "wa_id": contact.number })
+    };
     json!({
         "messaging_product": "whatsapp",
-        "contacts": [{ "input": input, "wa_id": name }],
-        "messages": [{ "id": message.wamid }],
+        "contacts": [contact],
+        "messages": [{ "id": message.wamid, "message_status": status }],
     })
 }
 

@@ -91,7 +91,13 @@ fn outbound(body: &Value) -> Result<Box<Outbound>, Reply> {
         return Err(invalid("Content is too long (maximum is 4096 characters)"));
     }
     let content = Content::text(text);
-    Ok(Box::new(Outbound { content, context: None, callback_data: None, origin: origin::API }))
+    Ok(Box::new(Outbound {
+        content,
+        context: None,
+        callback_data: None,
+        origin: origin::API,
+        created_at: None,
+    }))
 }
 
 fn invalid(message: &str) -> Reply {

@@ -65,6 +65,11 @@ impl FaultSpec {
             "rate_limited" => Outcome::Answer(Reply::rate_limited(self.retry_after.unwrap_or(60))),
             "in_flight" => Outcome::Answer(self.with_retry_after(Reply::in_flight())),
             "window_closed" => Outcome::Answer(Reply::window_closed()),
+            "window_closed_by_meta" => Outcome::Answer(Reply::window_closed_by_meta()),
+            "insufficient_credits" => Outcome::Answer(Reply::insufficient_credits()),
+            "marketing_preference_stopped" => Outcome::Answer(Reply::marketing_preference_stopped()),
+            "messaging_account_mismatch" => Outcome::Answer(Reply::messaging_account_mismatch()),
+            "sandbox_session_required" => Outcome::Answer(Reply::sandbox_session_required()),
             "wrong_token" => Outcome::Answer(Reply::wrong_token()),
             "delay" => Outcome::Delay(ms),
             "hang" => Outcome::Hang(ms),
@@ -74,6 +79,7 @@ impl FaultSpec {
             "accept_then_hang" => Outcome::AcceptThenHang(ms),
             "accept_then_cut" => Outcome::AcceptThenCut,
             "accept_then_fail" => self.fail_late(),
+            "accept_held" => Outcome::AcceptHeld,
             unknown => return Err(format!("unknown outcome {unknown:?}; the README lists them")),
         })
     }

@@ -8,14 +8,17 @@ use actix_web::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::{bad, not_found, read};
 use crate::{
     act::{self, RawWebhook},
     api, clock, delivery,
     dialect::Dialect,
-    story::{Contact, Content, Event, Fact, InboundMessage, MessageError, PersonsMessage, SentIds, Status},
+    story::{
+        CallProgress, Contact, Content, Event, Fact, InboundMessage, MessageError, PersonsMessage, PhoneCall,
+        SentIds, Status,
+    },
     world::World,
 };
 
@@ -43,6 +46,8 @@ struct InboundSpec {
     origin: Option<String>,
     #[serde(default)]
     age_seconds: i64,
+    /// When Kapso wrote it down; as old as the message unless said.
+    created_age_seconds: Option<i64>,
     #[serde(default)]
     duplicates: u32,
     #[serde(default)]
@@ -51,6 +56,11 @@ struct InboundSpec {
 
 fn text() -> String {
     "text".to_owned()
+}
+
+/// The time so many seconds ago.
+fn before(seconds: i64) -> OffsetDateTime {
+    clock::now() - Duration::seconds(seconds.clamp(0, 1 << 31))
 }
 
 fn one() -> u32 {
@@ -75,7 +85,8 @@ impl InboundSpec {
             from: self.from.clone(),
             bsuid: self.bsuid.clone(),
             name: self.name.clone(),
-            at: Some(clock::now() - Duration::seconds(self.age_seconds.clamp(0, 1 << 31))),
+            at: Some(before(self.age_seconds)),
+            created_at: self.created_age_seconds.map(before),
             context: self.context.clone(),
             referral: self.referral.clone(),
             origin: self.origin.clone(),
@@ -115,6 +126,8 @@ struct OutboundSpec {
     dialect: Option<Dialect>,
     #[serde(default)]
     age_seconds: i64,
+    /// When Kapso wrote it down; as old as the message unless said.
+    created_age_seconds: Option<i64>,
     #[serde(default)]
     lost: bool,
 }
@@ -127,7 +140,8 @@ pub(super) async fn outbound(world: Data<World>, body: Bytes) -> HttpResponse {
     };
     let written = PersonsMessage {
         on_the_phone: spec.on_the_phone,
-        at: Some(clock::now() - Duration::seconds(spec.age_seconds.clamp(0, 1 << 31))),
+        at: Some(before(spec.age_seconds)),
+        created_at: spec.created_age_seconds.map(before),
         dialect: spec.dialect,
         lost: spec.lost,
         ..PersonsMessage::in_the_inbox(spec.to, spec.text)
@@ -145,6 +159,11 @@ enum EventSpec {
     HandedOff {
         conversation_id: String,
         reason: Option<String>,
+    },
+    Call {
+        from: String,
+        progress: CallProgress,
+        call_id: Option<String>,
     },
     ConversationCreated {
         from: String,
@@ -182,6 +201,12 @@ pub(super) async fn event(world: Data<World>, body: Bytes) -> HttpResponse {
         Ok(EventSpec::HandedOff { conversation_id, reason }) => {
             let delivery = act::hand_off(&world, &conversation_id, reason.as_deref().unwrap_or_default());
             accepted(json!({ "delivery": delivery }))
+        }
+        Ok(EventSpec::Call { from, progress, call_id }) => {
+            let call = PhoneCall::new(from, progress);
+            let call = PhoneCall { id: call_id.unwrap_or(call.id), ..call };
+            let delivery = act::tell_call(&world, &call);
+            accepted(json!({ "call_id": call.id, "delivery": delivery }))
         }
         Ok(EventSpec::ConversationCreated { from, name }) => {
             let contact = Contact { name, ..Contact::with_number(&from) };

@@ -1,5 +1,6 @@
 //! The control interface under `/sim/`: JSON in, JSON out, lists as `{"data": […]}`, errors as `{"error": "…"}`.
 
+mod account;
 mod fault;
 mod happen;
 
@@ -32,6 +33,10 @@ pub(crate) fn configure(services: &mut ServiceConfig) {
         .route("/faults", web::get().to(faults))
         .route("/faults", web::post().to(plan_fault))
         .route("/faults", web::delete().to(forget_faults))
+        .route("/account", web::get().to(account::account))
+        .route("/account", web::post().to(account::set_account))
+        .route("/number", web::get().to(account::number))
+        .route("/number", web::post().to(account::set_number))
         .route("/listings", web::get().to(listings))
         .route("/listings", web::post().to(set_listings))
         .route("/dialect", web::get().to(dialect))

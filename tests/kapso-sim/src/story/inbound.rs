@@ -20,6 +20,8 @@ pub struct InboundMessage {
     pub content: Content,
     /// When; now unless set.
     pub at: Option<OffsetDateTime>,
+    /// When Kapso wrote it down, which listings filter by; when it was written unless set.
+    pub created_at: Option<OffsetDateTime>,
     /// What it answers: Meta's `context` object.
     pub context: Option<Value>,
     /// The advertisement it came from: Meta's `referral` object.
@@ -56,6 +58,7 @@ impl InboundMessage {
             bsuid: None,
             content,
             at: None,
+            created_at: None,
             context: None,
             referral: None,
             origin: None,

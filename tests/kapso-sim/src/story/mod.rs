@@ -4,6 +4,7 @@ mod content;
 mod inbound;
 pub(crate) mod origin;
 mod outbound;
+mod phone_call;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +14,7 @@ pub use self::{
     content::{Content, Media},
     inbound::{InboundMessage, SentIds},
     outbound::PersonsMessage,
+    phone_call::{CallProgress, PhoneCall},
 };
 use crate::{clock, ids};
 

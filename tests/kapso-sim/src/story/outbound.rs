@@ -16,6 +16,8 @@ pub struct PersonsMessage {
     pub on_the_phone: bool,
     /// When; now unless set.
     pub at: Option<OffsetDateTime>,
+    /// When Kapso wrote it down, which listings filter by; when it was written unless set.
+    pub created_at: Option<OffsetDateTime>,
     /// The dialect to tell it in; else the simulator's own.
     pub dialect: Option<Dialect>,
     /// Whether its webhook never leaves: only the listings tell of it.
@@ -27,7 +29,15 @@ impl PersonsMessage {
     #[must_use]
     pub fn on_the_phone(to: impl Into<String>, text: impl Into<String>) -> Self {
         let content = Content::text(text);
-        Self { to: to.into(), content, on_the_phone: true, at: None, dialect: None, lost: false }
+        Self {
+            to: to.into(),
+            content,
+            on_the_phone: true,
+            at: None,
+            created_at: None,
+            dialect: None,
+            lost: false,
+        }
     }
 
     /// Written in Kapso's inbox.

@@ -150,6 +150,7 @@ async fn the_proxy_sends_and_echoes() {
     let (status, answer) = call("POST", &proxy_url(&sim), proxy_text("56912345678", "¿Sí?")).await;
     assert_eq!(status, 200);
     assert_eq!(answer["contacts"], json!([{ "input": "56912345678", "wa_id": "56912345678" }]));
+    assert_eq!(answer["messages"][0]["message_status"], "accepted");
     let wamid = answer["messages"][0]["id"].clone();
     assert!(wamid.as_str().unwrap().starts_with("wamid."));
 
@@ -196,7 +197,6 @@ async fn the_proxy_refuses_in_metas_shape() {
     for body in [
         json!({ "to": "56912345678", "type": "text", "text": { "body": "x" } }),
         json!({ "messaging_product": "whatsapp", "type": "text", "text": { "body": "x" } }),
-        json!({ "messaging_product": "whatsapp", "to": "56912345678", "recipient": "CL.1", "text": { "body": "x" } }),
         json!({ "messaging_product": "whatsapp", "to": "56912345678", "type": "text" }),
         json!({ "messaging_product": "whatsapp", "to": "56912345678", "text": { "body": "x".repeat(4097) } }),
         json!({ "messaging_product": "whatsapp", "to": "56912345678", "type": "image" }),
@@ -214,10 +214,24 @@ async fn the_proxy_refuses_in_metas_shape() {
         (StatusCode::NOT_FOUND, json!({ "error": "WhatsApp configuration not found" }))
     );
     assert!(sim.accepted_sends().is_empty());
+}
 
+#[tokio::test]
+async fn a_bsuid_is_answered_without_a_number_and_a_number_wins() {
+    let receiver = Receiver::start();
+    let sim = start(SimConfig { statuses: Statuses::NONE, ..config(&receiver) }).await;
+    let url = proxy_url(&sim);
     let bsuid = json!({ "messaging_product": "whatsapp", "recipient": "CL.1", "text": { "body": "x" } });
-    assert_eq!(call("POST", &url, Some(bsuid)).await.0, 200);
-    assert_eq!(sim.accepted_sends()[0].to.as_deref(), Some("CL.1"));
+    let (status, answer) = call("POST", &url, Some(bsuid.clone())).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["contacts"], json!([{ "input": "CL.1", "wa_id": null, "user_id": "CL.1" }]));
+    let mut both = bsuid;
+    both["to"] = json!("56912345678");
+    let (status, answer) = call("POST", &url, Some(both)).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["contacts"], json!([{ "input": "56912345678", "wa_id": "56912345678" }]));
+    let to: Vec<_> = sim.accepted_sends().into_iter().map(|send| send.to.unwrap()).collect();
+    assert_eq!(to, ["CL.1", "56912345678"]);
 }
 
 #[tokio::test]

@@ -114,7 +114,11 @@ async fn answers_in_place_of_the_effect() {
     let (_receiver, sim, url) = scene().await;
     for (reply, status, error) in [
         (Reply::rate_limited(7), 429, "Rate limit exceeded"),
-        (Reply::in_flight(), 409, "Another message in-flight for this conversation. Retry shortly."),
+        (
+            Reply::in_flight(),
+            409,
+            "Another message is already in-flight for this conversation. Please retry shortly.",
+        ),
         (Reply::window_closed(), 422, "Cannot send non-template messages outside the 24-hour window."),
         (Reply::wrong_token(), 401, "Invalid or missing API key"),
         (Reply::server_error(500), 500, "Internal server error"),

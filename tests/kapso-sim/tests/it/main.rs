@@ -5,8 +5,10 @@ mod api;
 mod control;
 mod faults;
 mod listings;
+mod phone_calls;
 mod platform;
 mod receiver;
+mod refusals;
 mod webhooks;
 
 use std::time::Duration;

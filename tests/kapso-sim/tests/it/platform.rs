@@ -1,4 +1,4 @@
-use kapso_sim::{Dialect, InboundMessage, SimConfig, Statuses, sign};
+use kapso_sim::{Dialect, InboundMessage, MessagingHealth, NumberState, SimConfig, Statuses, sign};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -34,7 +34,8 @@ async fn a_webhook_is_registered_and_resumed() {
     sim.set_paused(true);
     let (_, listed) = call("GET", &url, None).await;
     assert_eq!(listed["data"][0]["active"], false);
-    assert!(listed["data"][0].get("secret_key").is_none());
+    // Whole, to everybody who lists.
+    assert_eq!(listed["data"][0]["secret_key"], "registered");
     let one = format!("{url}/{}", listed["data"][0]["id"].as_str().unwrap());
     let resume = json!({ "whatsapp_webhook": { "active": true } });
     assert_eq!(call("PATCH", &one, Some(resume)).await.1["data"]["active"], true);
@@ -97,22 +98,59 @@ async fn a_second_webhook_is_told_the_same() {
 }
 
 #[tokio::test]
-async fn a_test_event_is_sent_and_listed_nowhere() {
+async fn a_test_event_is_queued_if_it_is_subscribed_and_listed_nowhere() {
     let receiver = Receiver::start();
-    let sim = start(config(&receiver)).await;
+    let sim = start(SimConfig { statuses: Statuses::NONE, ..config(&receiver) }).await;
     let url = format!("{}/whatsapp/webhooks", sim.platform_url());
     let (_, listed) = call("GET", &url, None).await;
-    let test =
-        |event: &str| format!("{url}/{}/test?event_type={event}", listed["data"][0]["id"].as_str().unwrap());
-    assert_eq!(call("POST", &test("whatsapp.message.read"), None).await.0, 200);
-    assert_eq!(call("POST", &test("message.read"), None).await.0, 422);
-    assert_eq!(call("POST", &format!("{url}/no-such/test"), None).await.0, 404);
+    let one = format!("{url}/{}", listed["data"][0]["id"].as_str().unwrap());
+    let events = json!(["whatsapp.message.read", "whatsapp.message.sent"]);
+    let change = json!({ "whatsapp_webhook": { "events": events } });
+    assert_eq!(call("PATCH", &one, Some(change)).await.0, 200);
+    let test = format!("{one}/test");
+    let event = |kind: &str| Some(json!({ "event_type": kind }));
+
+    let queued = call("POST", &test, event("whatsapp.message.read")).await;
+    assert_eq!(queued, (StatusCode::OK, json!({ "data": { "success": true } })));
+    // Known, but not subscribed; unknown; named where nobody reads it; not named at all.
+    let of_query = format!("{test}?event_type=whatsapp.message.read");
+    for (url, body, why) in [
+        (&test, event("whatsapp.message.received"), "not subscribed"),
+        (&test, event("message.read"), "not subscribed"),
+        (&of_query, None, "can't be blank"),
+        (&test, Some(json!({})), "can't be blank"),
+    ] {
+        let (status, answer) = call("POST", url, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer["error"].as_str().unwrap().contains(why), "{answer}");
+    }
+    assert_eq!(call("POST", &format!("{url}/no-such/test"), event("whatsapp.message.read")).await.0, 404);
     assert!(sim.idle(PATIENCE).await);
     let got = receiver.got();
     assert_eq!(got.len(), 1);
     assert_eq!(got[0].header("X-Webhook-Event"), Some("whatsapp.message.read"));
     let (_, messages) = call("GET", &format!("{}/whatsapp/messages", sim.platform_url()), None).await;
     assert_eq!(messages["data"], json!([]));
+}
+
+#[tokio::test]
+async fn silence_has_two_names_in_a_registration() {
+    let receiver = Receiver::start();
+    let sim = start(config(&receiver)).await;
+    let url = format!("{}/whatsapp/webhooks", sim.platform_url());
+    let (_, listed) = call("GET", &url, None).await;
+    assert_eq!(listed["data"][0]["inactivity_minutes"], 60);
+    let one = format!("{url}/{}", listed["data"][0]["id"].as_str().unwrap());
+    for (name, minutes, status, shown) in [
+        ("inactivity_minutes", 5, 200, 5),
+        ("inactive_after_minutes", 1440, 200, 1440),
+        ("inactivity_minutes", 0, 422, 1440),
+        ("inactive_after_minutes", 1441, 422, 1440),
+    ] {
+        let change = json!({ "whatsapp_webhook": { name: minutes } });
+        assert_eq!(call("PATCH", &one, Some(change)).await.0, status, "{name} {minutes}");
+        assert_eq!(call("GET", &one, None).await.1["data"]["inactivity_minutes"], shown);
+    }
 }
 
 #[tokio::test]
@@ -134,4 +172,115 @@ async fn a_pause_is_a_change_and_a_number_has_a_health() {
     let number = &sim.line().phone_number_id;
     let health = format!("{}/whatsapp/phone_numbers/{number}/health", sim.platform_url());
     assert_eq!(call("GET", &health, None).await.1["checks"]["webhook_verified"]["passed"], true);
+}
+
+#[tokio::test]
+async fn a_registration_needs_a_secret_and_keeps_its_kind() {
+    let receiver = Receiver::start();
+    let sim = start(SimConfig { webhook_url: None, statuses: Statuses::NONE, ..config(&receiver) }).await;
+    let url = format!("{}/whatsapp/webhooks", sim.platform_url());
+    let made = |webhook: Value| Some(json!({ "whatsapp_webhook": webhook }));
+    for (without, why) in [
+        (json!({ "url": receiver.url() }), "Secret key can't be blank"),
+        (json!({ "url": receiver.url(), "secret_key": "" }), "Secret key can't be blank"),
+        (json!({ "url": "nowhere", "secret_key": "s" }), "Url is invalid"),
+        (
+            json!({ "url": receiver.url(), "secret_key": "s", "kind": "slack" }),
+            "Kind is not included in the list",
+        ),
+    ] {
+        assert_eq!(
+            call("POST", &url, made(without)).await,
+            (StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": why }))
+        );
+    }
+    let events = json!(["whatsapp.message.received"]);
+    for (kind, other, shown) in [("kapso", "meta", &events), ("meta", "kapso", &json!([]))] {
+        let webhook =
+            json!({ "url": receiver.url(), "kind": kind, "events": &events, "secret_key": "s3cret" });
+        let (status, answer) = call("POST", &url, made(webhook)).await;
+        assert_eq!(status, StatusCode::CREATED);
+        let one = format!("{url}/{}", answer["data"]["id"].as_str().unwrap());
+        let (status, refused) = call("PATCH", &one, made(json!({ "kind": other }))).await;
+        assert_eq!(
+            (status, refused),
+            (StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": "Kind can't be changed" }))
+        );
+        // Naming the same kind changes nothing, nor does a version make another shape of Meta's.
+        let same = json!({ "kind": kind, "payload_version": "v2", "events": &events });
+        assert_eq!(call("PATCH", &one, made(same)).await.0, 200);
+        let (_, got) = call("GET", &one, None).await;
+        let data = &got["data"];
+        assert_eq!((&data["kind"], &data["events"]), (&json!(kind), shown));
+        assert_eq!(data["secret_key"], "s3cret");
+    }
+}
+
+#[tokio::test]
+async fn a_number_shows_what_it_is_like_and_how_well_it_is() {
+    let receiver = Receiver::start();
+    let sim = start(config(&receiver)).await;
+    let numbers = format!("{}/whatsapp/phone_numbers", sim.platform_url());
+    let one = format!("{numbers}/{}", sim.line().phone_number_id);
+    let (_, listed) = call("GET", &numbers, None).await;
+    let (status, got) = call("GET", &one, None).await;
+    assert_eq!((status, &got["data"]), (StatusCode::OK, &listed["data"][0]));
+    let expected = json!({
+        "inbound_processing_enabled": true, "is_coexistence": false, "calls_enabled": false,
+        "status": "CONNECTED", "quality_rating": "GREEN", "throughput_tier": "TIER_10K",
+        "whatsapp_business_manager_messaging_limit": "10000",
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&got["data"][name], value, "{name}");
+    }
+    assert_eq!(call("GET", &format!("{numbers}/0"), None).await.0, 404);
+
+    let health = async || call("GET", &format!("{one}/health"), None).await.1;
+    let well = health().await;
+    assert_eq!(well["status"], "healthy");
+    assert_eq!(well["checks"]["phone_number_connection"]["passed"], true);
+    assert_eq!(well["checks"]["messaging_health"]["overall_status"], "AVAILABLE");
+    for (state, summary, overall, passed, connected) in [
+        (
+            NumberState::default().messaging(MessagingHealth::Limited),
+            "degraded",
+            "LIMITED",
+            json!(false),
+            true,
+        ),
+        (
+            NumberState::default().messaging(MessagingHealth::Blocked),
+            "unhealthy",
+            "BLOCKED",
+            json!(false),
+            true,
+        ),
+        (
+            NumberState { messaging_passed: None, ..NumberState::default() },
+            "healthy",
+            "AVAILABLE",
+            Value::Null,
+            true,
+        ),
+        (
+            NumberState { connection_passed: Some(false), ..NumberState::default() },
+            "unhealthy",
+            "AVAILABLE",
+            json!(true),
+            false,
+        ),
+    ] {
+        sim.set_number(state);
+        let told = health().await;
+        let messaging = &told["checks"]["messaging_health"];
+        assert_eq!((&told["status"], &messaging["overall_status"]), (&json!(summary), &json!(overall)));
+        assert_eq!(messaging.get("passed"), Some(&passed));
+        assert_eq!(told["checks"]["phone_number_connection"]["passed"], connected);
+    }
+    let blind =
+        NumberState { inbound_processing_enabled: false, quality_rating: "RED".to_owned(), ..sim.number() };
+    sim.set_number(blind);
+    let (_, got) = call("GET", &one, None).await;
+    assert_eq!(got["data"]["inbound_processing_enabled"], false);
+    assert_eq!(got["data"]["quality_rating"], "RED");
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use crate::effects::choose::UNKNOWN_HOLDS;
+use crate::effects::{choose::UNKNOWN_HOLDS, outcome::HELD};
 
 /// How long an effect may be tried for that a person wants sent although it is too old.
 const ANOTHER_CHANCE_SECONDS: f64 = 900.0;
@@ -79,6 +79,13 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// Whether Meta has taken the message that it became, and holds it: no status says more of it yet.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let has_gone_on = matches!(self.sent_status.as_deref(), Some("delivered" | "read" | "failed"));
+        self.state == "done" && self.outcome.as_deref() == Some(HELD) && !has_gone_on
+    }
+
     /// Why the message that it became failed after Kapso had taken it, if it did: in words, and without numbers.
     #[must_use]
     pub fn failed_since(&self) -> Option<String> {

@@ -26,6 +26,10 @@ pub fn explain(effect: &Effect, lane: Option<&Lane>, now: OffsetDateTime) -> Exp
                     format!("{taken} WhatsApp did not deliver it: {why}."),
                     "Nothing: it is not sent again.".to_owned(),
                 ),
+                None if effect.is_held() => (
+                    format!("{taken} Meta holds it for a quality check before it delivers it."),
+                    "Nothing: if Meta delivers it or drops it, its status says so.".to_owned(),
+                ),
                 None => (taken, "Nothing: it is done.".to_owned()),
             }
         }
@@ -106,6 +110,7 @@ mod tests {
     use time::{Duration, macros::datetime};
 
     use super::*;
+    use crate::effects::outcome::HELD;
 
     const NOW: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
 
@@ -163,7 +168,11 @@ mod tests {
             pause_reason: Some("by hand".to_owned()),
             resumed_at: None,
         };
+        let held = || settled("done", HELD);
         for (effect, lane, expected) in [
+            (held(), None, "Meta holds it for a quality check"),
+            (Effect { sent_status: Some("sent".to_owned()), ..held() }, None, "Meta holds it"),
+            (Effect { sent_status: Some("read".to_owned()), ..held() }, None, "Nothing: it is done."),
             (effect(), None, "no worker has taken it yet"),
             (effect(), Some(&paused), "paused until 2026-11-25 13:00:00 UTC: by hand"),
             (Effect { waits_for: Some(6), ..effect() }, None, "waits for effect 6"),

@@ -14,6 +14,16 @@ pub enum PlatformError {
         "Kapso refuses the token ({0}): set KAPSO_API_TOKEN to an API key of the project that the number belongs to"
     )]
     TokenRefused(String),
+    /// 402: somebody has to pay first.
+    #[error(
+        "Kapso does not {what} before somebody pays ({why}): add credits, or another plan, in Kapso under Billing"
+    )]
+    Unpaid {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        why: String,
+    },
     /// 404: no such thing, or none that this token sees.
     #[error(
         "Kapso could not {what}, it knows no such thing ({why}): is KAPSO_PHONE_NUMBER_ID the number's id at Meta, \
@@ -70,6 +80,7 @@ pub(super) fn judge(what: &'static str, answer: Answer) -> Result<Value, Platfor
         200..300 if response.body.trim().is_empty() => Ok(Value::Null),
         200..300 => serde_json::from_str(&response.body).map_err(|_| PlatformError::Unreadable(what)),
         401 | 403 => Err(PlatformError::TokenRefused(why)),
+        402 => Err(PlatformError::Unpaid { what, why }),
         404 => Err(PlatformError::NotFound { what, why }),
         429 => Err(PlatformError::Limited(response.retry_after.unwrap_or(RATE_WINDOW))),
         408 | 409 | 425 | 500.. => Err(PlatformError::Away { what, why }),
@@ -97,6 +108,13 @@ mod tests {
             Err(said(
                 "Kapso refuses the token (HTTP 401: Invalid or missing API key): set KAPSO_API_TOKEN to an API key of the project that the number belongs to"
             ))
+        );
+        assert_eq!(
+            judged(402, r#"{"error":"Insufficient credits","code":"insufficient_credits"}"#),
+            Err(PlatformError::Unpaid {
+                what: "x",
+                why: said("HTTP 402: Insufficient credits (insufficient_credits)")
+            })
         );
         assert_eq!(judged(404, ""), Err(PlatformError::NotFound { what: "x", why: said("HTTP 404") }));
         assert_eq!(

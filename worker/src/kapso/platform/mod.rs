@@ -28,7 +28,7 @@ use super::Client;
 
 pub use delivery::{Delivery, DeliveryQuery};
 pub use error::PlatformError;
-pub use number::{Check, NumberHealth, PhoneNumber};
+pub use number::{Check, Messaging, NumberHealth, PhoneNumber};
 pub use settings::platform_url;
 pub use webhook::{Webhook, WebhookChange};
 
@@ -87,13 +87,22 @@ impl Platform {
         self.write("change the webhook", Method::PATCH, &["whatsapp", "webhooks", webhook_id], change).await
     }
 
-    /// Has Kapso send a test event by this webhook.
+    /// Removes a webhook.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    pub async fn delete(&self, webhook_id: &str) -> Result<(), PlatformError> {
+        let path = ["whatsapp", "webhooks", webhook_id];
+        self.ask("delete the webhook", self.0.request(Method::DELETE, &path, None)).await.map(drop)
+    }
+
+    /// Has Kapso send a test event by this webhook: of a kind that it is subscribed to.
     ///
     /// # Errors
     /// [`PlatformError`]. That it was sent says nothing about how we answered.
     pub async fn test(&self, webhook_id: &str, event_type: &str) -> Result<(), PlatformError> {
         let path = ["whatsapp", "webhooks", webhook_id, "test"];
-        let request = self.0.demand(Method::POST, &path, &[("event_type", event_type.to_owned())]);
+        let request = self.0.request(Method::POST, &path, Some(&json!({ "event_type": event_type })));
         self.ask("send a test event", request).await.map(drop)
     }
 

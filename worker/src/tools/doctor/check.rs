@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use clap::ValueEnum;
 use contract::settings::Settings;
 
-use super::{api, broker, configuration, database, door, report::Finding, road, webhook};
+use super::{api, broker, configuration, database, door, number, report::Finding, road, webhook};
 
 /// How long a check may take. The longest waits for a test event on its way into Postgres.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,6 +23,8 @@ pub(super) enum Check {
     Ingest,
     /// Kapso's API, with our token
     Api,
+    /// Our number: whether messages come in, and may go out
+    Number,
     /// The webhook as it is registered at Kapso
     Webhook,
     /// A signed test event, through the public address and into Postgres
@@ -43,12 +45,13 @@ pub(super) struct Scope {
 
 impl Check {
     /// All of them, in the order in which they are told.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Configuration,
         Self::Broker,
         Self::Database,
         Self::Ingest,
         Self::Api,
+        Self::Number,
         Self::Webhook,
         Self::Road,
     ];
@@ -56,7 +59,8 @@ impl Check {
     /// Those that are asked for.
     pub(super) fn chosen(only: &[Self], offline: bool) -> impl Iterator<Item = Self> {
         let wanted = move |check: &Self| only.is_empty() || only.contains(check);
-        let reached = move |check: &Self| !(offline && matches!(check, Self::Api | Self::Webhook));
+        let reached =
+            move |check: &Self| !(offline && matches!(check, Self::Api | Self::Number | Self::Webhook));
         Self::ALL.into_iter().filter(wanted).filter(reached)
     }
 
@@ -68,6 +72,7 @@ impl Check {
             Self::Database => "database",
             Self::Ingest => "ingest",
             Self::Api => "api",
+            Self::Number => "number",
             Self::Webhook => "webhook",
             Self::Road => "road",
         }
@@ -82,6 +87,7 @@ impl Check {
                 Self::Database => database::look(&scope).await,
                 Self::Ingest => door::look(&scope).await,
                 Self::Api => api::look(&scope).await,
+                Self::Number => number::look(&scope).await,
                 Self::Webhook => webhook::look(&scope).await,
                 Self::Road => road::look(&scope).await,
             }

@@ -234,14 +234,22 @@ async fn held(connection: &mut PgConnection, scope: &Scope) -> sqlx::Result<Vec<
                 .bind(id)
                 .fetch_optional(&mut *connection)
                 .await?;
+        const GO_ON: &str = "effects go on by themselves, unless they have become too old";
         let why = match hold.as_deref() {
             Some("token_refused") => format!("{place} has refused the token: calls are held back"),
+            Some("credits_exhausted") => {
+                format!("the credits at {place} are exhausted (HTTP 402): calls are held back")
+            }
             Some(_) => format!("calls to {place} have failed: they are held back"),
             None => continue,
         };
         let says = format!("{why}, and one at a time tries whether they work again");
-        let remedy = "see the check `api`; effects go on by themselves, unless they have become too old";
-        findings.push(Finding::remark("held", says, remedy));
+        findings.push(match hold.as_deref() {
+            Some("credits_exhausted") => {
+                Finding::wrong("held", says, format!("add credits in Kapso, under Billing; {GO_ON}"))
+            }
+            _ => Finding::remark("held", says, format!("see the check `api`; {GO_ON}")),
+        });
     }
     Ok(findings)
 }

@@ -11,6 +11,8 @@ mod database;
 mod door;
 mod figures;
 mod guide;
+mod kapso;
+mod number;
 mod report;
 mod road;
 mod values;

@@ -89,9 +89,10 @@ pub(super) async fn run(pool: &PgPool, arguments: Arguments) -> anyhow::Result<E
     };
     let mut table = Table::new(["ID", "OWED (UTC)", "KIND", "STATE", "TRIES", "CONVERSATION"]);
     for (effect, told) in found.iter().zip(told) {
-        // What is done needs no reason, unless it failed later; of the rest, the reason is what a person looks for.
+        // What is done needs no reason, unless it failed later or Meta holds it; of the rest, the reason is what a person looks for.
         let failed = told.sent_error.map(|why| format!("not delivered: {}", plain(&why)));
-        let outcome = failed.or_else(|| told.outcome.filter(|_| told.state != "done").map(|it| plain(&it)));
+        let is_told = told.state != "done" || effect.is_held();
+        let outcome = failed.or_else(|| told.outcome.filter(|_| is_told).map(|it| plain(&it)));
         let text =
             told.body.map(|body| if arguments.show_text { format!("\"{}\"", plain(&body)) } else { body });
         table.row(

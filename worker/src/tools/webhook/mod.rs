@@ -3,6 +3,7 @@
 
 mod place;
 mod register;
+mod replace;
 mod resume;
 mod status;
 mod test;
@@ -19,7 +20,7 @@ use self::place::Place;
 pub enum Command {
     /// Show how it is registered, what is wrong with it and how to fix that; exit code 1 if something is wrong
     Status(status::Arguments),
-    /// Create it, or change its address, secret, events and payload version to what Buzón needs, and activate it
+    /// Create it, or change its address, secret, events and payload version to what Buzón needs, and activate it; its kind can't be changed, only replaced
     Register(register::Arguments),
     /// Have Kapso send a test event
     Test(test::Arguments),

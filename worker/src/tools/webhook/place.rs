@@ -59,7 +59,7 @@ impl Place {
     }
 
     pub(super) fn wanted(&self) -> Wanted<'_> {
-        Wanted { url: self.url.as_deref(), secrets: &self.secrets, style: Some(self.style) }
+        Wanted { url: self.url.as_deref(), style: Some(self.style) }
     }
 
     /// The secret that a webhook is registered with.

@@ -15,7 +15,6 @@ fn webhook(id: &str, url: &str) -> Webhook {
         max_buffer_size: None,
         inactivity_minutes: None,
         phone_number_id: None,
-        secret_key: None,
         updated_at: None,
     }
 }
@@ -25,15 +24,13 @@ fn found(webhooks: &[Webhook], wanted: Wanted<'_>) -> Vec<(Severity, String)> {
 }
 
 fn worst(webhooks: &[Webhook]) -> (Severity, String) {
-    let secrets = [Secret::new("right"), Secret::new("old")];
-    let found = found(webhooks, Wanted { url: Some(HERE), secrets: &secrets, style: None });
+    let found = found(webhooks, Wanted { url: Some(HERE), style: None });
     found.first().cloned().unwrap_or((Severity::Remark, "nothing".to_owned()))
 }
 
 #[test]
 fn a_webhook_as_it_should_be_is_nothing_to_talk_about() {
-    let secret_key = Some(Secret::new("old"));
-    assert_eq!(worst(&[Webhook { secret_key, ..webhook("w", HERE) }]).1, "nothing");
+    assert_eq!(worst(&[webhook("w", HERE)]).1, "nothing");
 }
 
 #[test]
@@ -53,11 +50,6 @@ fn each_bad_state_is_told() {
         ),
         (vec![webhook("w", &format!("{HERE}/"))], Severity::Broken, "no webhook of the number goes to"),
         (vec![Webhook { active: Some(false), ..our() }], Severity::Broken, "the webhook is paused"),
-        (
-            vec![Webhook { secret_key: Some(Secret::new("x")), ..our() }],
-            Severity::Flaw,
-            "the webhook's secret",
-        ),
         (vec![without("whatsapp.message.received")], Severity::Broken, "the webhook is not subscribed to"),
         (vec![without("whatsapp.message.read")], Severity::Flaw, "the webhook is not subscribed to"),
         (vec![without("whatsapp.conversation.ended")], Severity::Remark, "the webhook is not subscribed to"),
@@ -89,7 +81,7 @@ fn each_bad_state_is_told() {
     ] {
         let (found, said) = worst(&webhooks);
         assert!(found == severity && said.starts_with(what), "{what}: {found:?} {said}");
-        assert!(!said.contains("https://") && !said.contains("right"), "{said}");
+        assert!(!said.contains("https://"), "{said}");
     }
 }
 
@@ -110,7 +102,7 @@ fn what_is_not_known_is_not_wrong() {
 fn a_paused_one_beside_an_active_one_is_not_in_the_way() {
     let paused = Webhook { active: Some(false), ..webhook("old", HERE) };
     let both = [paused, webhook("new", HERE)];
-    let wanted = Wanted { url: Some(HERE), secrets: &[], style: None };
+    let wanted = Wanted { url: Some(HERE), style: None };
     assert_eq!(ours(&both, &wanted).map(|it| &*it.id), Some("new"));
     assert!(found(&both, wanted).is_empty());
 }
@@ -129,7 +121,7 @@ fn without_an_address_the_only_one_is_ours() {
 fn metas_own_events_are_not_answered_in_conversations() {
     let meta = [Webhook { kind: Some("meta".to_owned()), ..webhook("w", HERE) }];
     let flaws = |style| {
-        let told = found(&meta, Wanted { url: Some(HERE), secrets: &[], style: Some(style) });
+        let told = found(&meta, Wanted { url: Some(HERE), style: Some(style) });
         told.into_iter().filter(|(severity, _)| *severity == Severity::Flaw).count()
     };
     assert_eq!((flaws(ApiStyle::Conversation), flaws(ApiStyle::MetaProxy)), (1, 0));

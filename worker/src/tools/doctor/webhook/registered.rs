@@ -1,12 +1,10 @@
 //! Is the webhook there, ours, and complete? Pure.
 
-use contract::settings::Secret;
-
 use super::super::{guide, report::Finding};
 use crate::{
     kapso::{ApiStyle, platform::Webhook},
     tools::screen,
-    webhooks::{ANSWER_BY_PROXY, META_UNANSWERED},
+    webhooks::{ANSWER_BY_PROXY, META_UNANSWERED, is_meta},
 };
 
 /// Without it, nobody is answered.
@@ -23,8 +21,6 @@ const WANTED: [&str; 4] = [
 pub(super) struct Expected<'a> {
     /// Where it should be sent, where that is known.
     pub(super) url: Option<&'a str>,
-    /// What it may be signed with.
-    pub(super) secrets: &'a [Secret],
     /// The API that we answer by.
     pub(super) style: ApiStyle,
 }
@@ -41,17 +37,8 @@ pub(super) fn judge<'a>(
         return (vec![absent(found, expected)], None);
     };
     let mut findings = vec![address(webhook, expected), active(webhook), events(webhook), shape(webhook)];
-    if webhook.kind.as_deref() == Some("meta") && expected.style == ApiStyle::Conversation {
+    if is_meta(webhook) && expected.style == ApiStyle::Conversation {
         findings.push(Finding::wrong("answers", META_UNANSWERED, ANSWER_BY_PROXY));
-    }
-    if let Some(secret) = &webhook.secret_key
-        && !expected.secrets.iter().any(|known| known.expose() == secret.expose())
-    {
-        let remedy = "put the webhook's secret into KAPSO_WEBHOOK_SECRET, and restart ingest";
-        findings.push(
-            Finding::wrong("secret", "Kapso signs with another secret than ours", remedy)
-                .named(guide::INVALID),
-        );
     }
     let active = ours.iter().filter(|webhook| webhook.active == Some(true)).count();
     if active > 1 {
@@ -105,7 +92,7 @@ fn active(webhook: &Webhook) -> Finding {
 fn events(webhook: &Webhook) -> Finding {
     const ABOUT: &str = "events";
     const REMEDY: &str = "subscribe it: worker webhook register; or in Kapso, at the webhook";
-    if webhook.kind.as_deref() == Some("meta") {
+    if is_meta(webhook) {
         return Finding::fine(ABOUT, "all of Meta's, since its kind is `meta`");
     }
     let Some(events) = &webhook.events else {
