@@ -1,6 +1,7 @@
 //! A case: webhooks with placeholders for times, and what must come of them.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -38,6 +39,8 @@ pub(crate) enum Want {
     Contact(String, Vec<(&'static str, Is)>),
     /// The message is answered once.
     Answered { message: String, on: On, address: Option<Address> },
+    /// The case does not say whether the message is answered: it depends on what came first.
+    MayBeAnswered(String),
     /// The message is not answered: nothing owes a reply to it, or what did is discarded.
     NotAnswered(String),
     /// The reply to the message is discarded because a human agent has taken over.
@@ -98,17 +101,20 @@ impl Case {
     /// The messages whose replies the case is about.
     pub(crate) fn replies(&self) -> impl Iterator<Item = &str> {
         self.wants.iter().filter_map(|want| match want {
-            Want::Answered { message, .. } | Want::NotAnswered(message) | Want::TakenOver { message, .. } => {
-                Some(message.as_str())
-            }
+            Want::Answered { message, .. }
+            | Want::MayBeAnswered(message)
+            | Want::NotAnswered(message)
+            | Want::TakenOver { message, .. } => Some(message.as_str()),
             _ => None,
         })
     }
 
-    /// The number of replies that Kapso must be asked for, all in all.
-    pub(crate) fn sends(&self, api: Api) -> usize {
+    /// The numbers of replies that Kapso may be asked for, all in all.
+    pub(crate) fn sends(&self, api: Api) -> RangeInclusive<usize> {
         let answered = |want: &&Want| matches!(want, Want::Answered { on, .. } if on.includes(api));
-        self.wants.iter().filter(answered).count()
+        let least = self.wants.iter().filter(answered).count();
+        let more = self.wants.iter().filter(|want| matches!(want, Want::MayBeAnswered(_))).count();
+        least..=least + more
     }
 
     /// Everything in the webhooks that a request to Kapso could be addressed by. Our own number is not among it: all
@@ -188,6 +194,10 @@ pub(crate) fn answered(message: impl Into<String>, on: On) -> Want {
 
 pub(crate) fn answered_at(message: impl Into<String>, on: On, address: Address) -> Want {
     Want::Answered { message: message.into(), on, address: Some(address) }
+}
+
+pub(crate) fn may_be_answered(message: impl Into<String>) -> Want {
+    Want::MayBeAnswered(message.into())
 }
 
 pub(crate) fn not_answered(message: impl Into<String>) -> Want {

@@ -19,8 +19,8 @@ pub(crate) async fn of(road: &Road, case: &Case) -> Result<Vec<String>> {
     let sends = road.sends().into_iter().filter(|(address, _)| addresses.contains(address));
     let sends: Vec<Value> = sends.map(|(_, body)| body).collect();
     let expected = case.sends(road.api);
-    if sends.len() != expected {
-        faults.push(format!("{} sends were asked for, and not {expected}: {sends:?}", sends.len()));
+    if !expected.contains(&sends.len()) {
+        faults.push(format!("{} sends were asked for, and not {expected:?}: {sends:?}", sends.len()));
     }
     Ok(faults)
 }
@@ -49,6 +49,7 @@ async fn check(road: &Road, want: &Want) -> Result<()> {
             holds(&format!("contact {name}"), row.as_ref(), columns)
         }
         Want::Answered { message, on, address } => answered(road, message, *on, address.as_ref()).await,
+        Want::MayBeAnswered(_) => Ok(()),
         Want::NotAnswered(message) => {
             let replies = road.effects(message, "send_text").await?;
             let wrong = replies.iter().find(|reply| reply.state != "discarded");
