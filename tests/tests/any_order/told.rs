@@ -43,6 +43,11 @@ async fn a_story_in_any_order() -> Result<()> {
     for by in ["business_app", "handoff", "unclaimed"] {
         ensure!(rows.iter().any(|row| row["by"] == by), "nobody takes over by {by}");
     }
+    let rows = expected.rows("messages");
+    for column in ["edited_at", "deleted_at", "group_id"] {
+        let told = rows.iter().any(|row| row.get(column).is_some_and(|value| !value.is_null()));
+        ensure!(told, "no message has its {column}: the story is not told");
+    }
     permute("a_story_in_any_order", &story, &expected, Effects::Owed, PERMUTATIONS).await
 }
 
