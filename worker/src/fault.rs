@@ -1,7 +1,7 @@
 //! Whose fault a failure is: the data's, or the world's.
 
 /// The SQLSTATE classes that are the data's fault.
-const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
+const DATA_CLASSES: [&str; 4] = ["21", "22", "23", "54"];
 
 /// What kept a webhook from being stored.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum Fault {
 }
 
 impl From<sqlx::Error> for Fault {
-    /// Only the SQLSTATE classes 22 (data exception), 23 (integrity constraint) and 54
+    /// Only the SQLSTATE classes 21 (cardinality: two rows of a window for one), 22 (data exception), 23 (integrity constraint) and 54
     /// (program limit: an id too long for its index, 54000) are the data's fault; each fails
     /// alike however often it is tried, but for a partition that is missing (23514): the next
     /// try makes it. Source: PostgreSQL, "Appendix A. Error Codes".

@@ -61,6 +61,13 @@ impl Road {
         Ok(Self { stage, pool, api, sim, _programs: programs })
     }
 
+    /// Projects the whole archive again, into empty tables.
+    pub(crate) async fn rebuild(&self) -> Result<()> {
+        let rebuilt = self.stage.finish("worker", &["replay", "--rebuild", "--yes"]).await?;
+        ensure!(rebuilt.code == Some(0), "{rebuilt:?}");
+        Ok(())
+    }
+
     /// Sends a webhook, and waits until it is projected.
     pub(crate) async fn tell(&self, webhook: &Webhook) -> Result<()> {
         let body = webhook.render(OffsetDateTime::now_utc())?;

@@ -32,6 +32,21 @@ async fn slow_conversations_hold_up_nobody_else() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_reply_does_not_wait_behind_a_mark_in_flight() -> Result<()> {
+    let road = Road::new().await?;
+    let _programs = road.open().await?;
+    road.sim.fault(Fault::next_mark(Outcome::Hang(Duration::from_secs(60))));
+    let greeting = road.sim.inbound(InboundMessage::text(number(0), "hola"));
+    let in_flight = "SELECT count(*) FROM effects WHERE kind = 'mark_read' AND lease IS NOT NULL";
+    wait::until("the mark to hang", PATIENCE, async || Ok(road.count(in_flight).await? == 1)).await?;
+    let asked = road.asks(0);
+    road.effect_becomes(&asked.message_id, "send_text", "done").await?;
+    let mark = road.effect(&greeting.message_id, "mark_read").await?;
+    ensure!((mark.state.as_str(), mark.attempts) == ("pending", 1), "the mark ended before: {mark:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_reply_that_was_put_off_is_not_overtaken_in_its_lane() -> Result<()> {
     let road = Road::new().await?;
     let _programs = road.open().await?;

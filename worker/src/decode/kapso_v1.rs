@@ -106,12 +106,15 @@ impl Parts<'_> {
         self.sides().author(told)
     }
 
-    /// The person's own words, where Meta's object does not hold them: the first dialect puts its summaries in the same
-    /// field.
+    /// The person's own words, where the message's object is silent: the first dialect puts its summaries in the same
+    /// field, so that of a button it is taken only where nothing describes what was pressed.
     fn content(&self, kind: Option<&str>) -> Option<String> {
         let has_media = self.message.get("has_media") == Some(&Value::Bool(true));
         match kind {
-            Some("text" | "button" | "interactive") => text(self.message, "content"),
+            Some("text") => text(self.message, "content"),
+            Some(kind @ ("button" | "interactive")) if content::object(self.message, kind).is_null() => {
+                text(self.message, "content")
+            }
             None if !has_media => text(self.message, "content"),
             _ => None,
         }

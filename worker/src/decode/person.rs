@@ -75,6 +75,9 @@ impl Person {
         }
         match &self.names.phone_number {
             None => self.names.phone_number = Some(number),
+            Some(known) if known.len() < MIN_DIGITS_TO_LINK && number.len() >= MIN_DIGITS_TO_LINK => {
+                self.names.phone_number = Some(number);
+            }
             Some(known) if *known == number || number.len() < MIN_DIGITS_TO_LINK => {}
             Some(_) => self.add_other(number),
         }
@@ -138,8 +141,10 @@ mod tests {
     #[test]
     fn a_placeholder_links_nobody() {
         let message = json!({ "from": "56911110001", "phone_number": "0" });
-        let names = Person::default().number(&message, "from").number(&message, "phone_number").names();
-        assert_eq!(names.ids(), ["56911110001"]);
+        for fields in [["from", "phone_number"], ["phone_number", "from"]] {
+            let names = Person::default().number(&message, fields[0]).number(&message, fields[1]).names();
+            assert_eq!(names.ids(), ["56911110001"]);
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Share {
 }
 
 /// The condition for an effect to be next: due, the first of its kind in its lane (one that
-/// is put off is not overtaken), and nothing in flight or in doubt beside it. A mark in doubt
+/// is put off is not overtaken), and no reply in flight or in doubt beside it. A mark in flight or in doubt
 /// holds nothing up: nobody waits for it, and twice is as good as once.
 ///
 /// The lanes with something in flight or in doubt are few and read once, so that a lane with
@@ -72,7 +72,7 @@ macro_rules! next {
             SELECT false FROM effects earlier WHERE earlier.lane = effects.lane AND earlier.kind = effects.kind
             AND earlier.state = 'pending' AND earlier.id < effects.id LIMIT 1), true)
          AND effects.lane NOT IN (
-            SELECT lane FROM effects busy WHERE busy.lease IS NOT NULL
+            SELECT lane FROM effects busy WHERE busy.lease IS NOT NULL AND busy.kind = 'send_text'
             UNION ALL
             SELECT lane FROM effects doubted WHERE doubted.state = 'unknown' AND doubted.kind = 'send_text'
             AND doubted.settled_at > now() - make_interval(secs => $1) AND doubted.expires_at > now())"

@@ -12,7 +12,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-use super::{Answer, ApiStyle, Response, Target, conversation_api, meta_proxy};
+use super::{
+    Answer, ApiStyle, Response, Target,
+    body::{self, BodyError, MAX_ANSWER},
+    conversation_api, meta_proxy,
+};
 
 /// How long a connection may take. Nothing has been sent by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -153,14 +157,19 @@ impl Client {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| pause_of(text, OffsetDateTime::now_utc()));
-        match response.text().await {
+        let without_body = Answer::Response(Response { status, retry_after, body: String::new() });
+        match body::text(response, MAX_ANSWER).await {
             Ok(body) => Answer::Response(Response { status, retry_after, body }),
-            // The status came, but not what it says: a success without its body is one.
-            Err(error) if (200..300).contains(&status) => {
-                tracing::warn!(error = cause(&error), "an answer was cut short");
-                Answer::Response(Response { status, retry_after, body: String::new() })
+            Err(error @ BodyError::TooLong(_)) => {
+                tracing::warn!(http.status = status, error = %error, "the body of an answer is not read");
+                without_body
             }
-            Err(error) => Answer::Lost(cause(&error)),
+            // The status came, but not what it says: a success without its body is one.
+            Err(BodyError::Cut(error)) if (200..300).contains(&status) => {
+                tracing::warn!(error = cause(&error), "an answer was cut short");
+                without_body
+            }
+            Err(BodyError::Cut(error)) => Answer::Lost(cause(&error)),
         }
     }
 }

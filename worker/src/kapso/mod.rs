@@ -4,6 +4,7 @@
 
 mod addressing;
 mod answer;
+pub(crate) mod body;
 mod client;
 mod conversation_api;
 pub mod listing;

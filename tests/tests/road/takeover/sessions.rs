@@ -50,7 +50,11 @@ async fn a_pause_by_hand_follows_the_person_into_other_conversations() -> Result
         Ok(road.count("SELECT count(DISTINCT id) FROM contact_aliases").await? == 1)
     })
     .await?;
-    road.is_left_to_a_person(&road.says_in("conv-b", other, "ayuda"), "by hand").await
+    road.is_left_to_a_person(&road.says_in("conv-b", other, "ayuda"), "by hand").await?;
+    // Whoever resumes one conversation resumes the person.
+    let resumed = road.stage.finish("worker", &["conversations", "resume", "conv-b"]).await?;
+    ensure!(resumed.code == Some(0), "{resumed:?}");
+    road.is_answered(&road.says_in("conv-b", other, "ayuda")).await
 }
 
 #[tokio::test]

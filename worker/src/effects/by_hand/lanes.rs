@@ -129,14 +129,14 @@ pub async fn pause(pool: &PgPool, lanes: &[String], until: OffsetDateTime, why: 
     Ok(paused.rows_affected())
 }
 
-/// Lets lanes go on: whatever has happened until now pauses them no more.
+/// Lets lanes go on, and all others of the same person: whatever has happened until now pauses them no more.
 ///
 /// # Errors
 /// When Postgres refuses or is away.
 pub async fn resume(pool: &PgPool, lanes: &[String], why: &str) -> sqlx::Result<u64> {
     let resumed = sqlx::query(
         "UPDATE lanes SET paused_until = NULL, resumed_at = GREATEST(resumed_at, now()), pause_reason = $2
-         WHERE id = ANY($1)",
+         WHERE id IN (SELECT theirs.id FROM UNNEST($1) AS asked (lane), lanes_of_person(asked.lane) theirs)",
     )
     .bind(lanes)
     .bind(why)

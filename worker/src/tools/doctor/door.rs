@@ -6,7 +6,14 @@ use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
 use super::{check::Scope, figures::Figures, guide, report::Finding};
-use crate::{ingest_url::IngestUrl, kapso, tools::screen};
+use crate::{
+    ingest_url::IngestUrl,
+    kapso::{
+        self,
+        body::{self, MAX_ANSWER},
+    },
+    tools::screen,
+};
 
 /// A spool fuller than this is near its end.
 const NEARLY_FULL: f64 = 0.8;
@@ -43,7 +50,9 @@ pub(super) async fn look(scope: &Scope) -> Vec<Finding> {
 
 async fn get(http: &reqwest::Client, url: Url) -> reqwest::Result<(StatusCode, String)> {
     let answer = http.get(url).send().await?;
-    Ok((answer.status(), answer.text().await?))
+    let status = answer.status();
+    // One that is too long, or breaks off, is none of ingest's.
+    Ok((status, body::text(answer, MAX_ANSWER).await.unwrap_or_default()))
 }
 
 async fn ready(http: &reqwest::Client, url: Url) -> Finding {
