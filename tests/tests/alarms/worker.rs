@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use harness::wait;
-use kapso_sim::InboundMessage;
+use kapso_sim::{InboundMessage, MessagingHealth, NumberState};
 
 use crate::receiver::Receiver;
 use crate::scene::{A_WHILE, PATIENCE, Road, TOKEN, figure, holds};
@@ -108,6 +108,54 @@ async fn a_refused_token_is_told_without_the_token() -> Result<()> {
     road.stage.set("KAPSO_API_TOKEN", TOKEN);
     let _worker = road.stage.worker().await?;
     becomes(&receiver, "token_refused", &["raised", "resolved"]).await
+}
+
+#[tokio::test]
+async fn exhausted_credits_are_told_until_somebody_pays() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let road = Road::watched(&receiver).await?;
+    let [_ingest, worker] = road.open().await?;
+    road.sim.set_credits(false);
+    let _asked = road.asks(1);
+    becomes(&receiver, "credits_exhausted", &["raised"]).await?;
+    let text = receiver.told("credits_exhausted")[0]["text"].clone();
+    ensure!(text.as_str().is_some_and(|text| text.contains("add credits in Kapso")), "{text}");
+    // It is an alarm of its own: the token is fine.
+    ensure!(receiver.told("token_refused").is_empty() && lines(&worker, "refuses the token") == 0);
+    road.sim.set_credits(true);
+    for table in ["UPDATE effects SET next_at = now()", "UPDATE api_keys SET next_probe_at = now()"] {
+        road.run(table).await?;
+    }
+    becomes(&receiver, "credits_exhausted", &["raised", "resolved"]).await
+}
+
+#[tokio::test]
+async fn a_number_that_lets_nothing_in_or_out_is_told() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let road = Road::watched(&receiver).await?;
+    let well = road.sim.number();
+    road.sim.set_number(NumberState { inbound_processing_enabled: false, ..well.clone() });
+    let _workers = tokio::try_join!(road.stage.worker(), road.stage.worker())?;
+    becomes(&receiver, "inbound_off", &["raised"]).await?;
+    // An hour's look: the webhooks, the numbers and the health of ours, once each.
+    let asked: Vec<_> = road.sim.calls().into_iter().map(|call| call.path).collect();
+    ensure!(asked.len() == 3, "{asked:?}");
+
+    road.sim.set_number(well.clone().messaging(MessagingHealth::Blocked));
+    road.hours_later().await?;
+    becomes(&receiver, "number_blocked", &["raised"]).await?;
+    becomes(&receiver, "inbound_off", &["raised", "resolved"]).await?;
+    let told = [receiver.told("inbound_off"), receiver.told("number_blocked")].concat();
+    ensure!(told.iter().all(|it| !it.to_string().contains(&road.sim.line().phone_number_id)), "{told:?}");
+
+    road.sim.set_number(well);
+    road.hours_later().await?;
+    wait::until("it to be over", PATIENCE, async || {
+        Ok::<_, anyhow::Error>(receiver.states("number_blocked").last().is_some_and(|it| it == "resolved"))
+    })
+    .await?;
+    ensure!(receiver.states("webhook_wrong").is_empty());
+    Ok(())
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ pub(crate) enum Want {
     Contact(String, Vec<(&'static str, Is)>),
     /// The message is answered once.
     Answered { message: String, on: On, address: Option<Address> },
-    /// The case does not say whether the message is answered: it depends on what came first.
+    /// The message is answered once, or not at all: whether our own message before it counts as a human agent's depends on
+    /// which came first.
     MayBeAnswered(String),
     /// The message is not answered: nothing owes a reply to it, or what did is discarded.
     NotAnswered(String),
@@ -109,12 +110,12 @@ impl Case {
         })
     }
 
-    /// The numbers of replies that Kapso may be asked for, all in all.
+    /// The fewest and the most replies that Kapso is asked for, all in all.
     pub(crate) fn sends(&self, api: Api) -> RangeInclusive<usize> {
         let answered = |want: &&Want| matches!(want, Want::Answered { on, .. } if on.includes(api));
-        let least = self.wants.iter().filter(answered).count();
-        let more = self.wants.iter().filter(|want| matches!(want, Want::MayBeAnswered(_))).count();
-        least..=least + more
+        let maybe = |want: &&Want| matches!(want, Want::MayBeAnswered(_));
+        let fewest = self.wants.iter().filter(answered).count();
+        fewest..=fewest + self.wants.iter().filter(maybe).count()
     }
 
     /// Everything in the webhooks that a request to Kapso could be addressed by. Our own number is not among it: all
@@ -194,10 +195,6 @@ pub(crate) fn answered(message: impl Into<String>, on: On) -> Want {
 
 pub(crate) fn answered_at(message: impl Into<String>, on: On, address: Address) -> Want {
     Want::Answered { message: message.into(), on, address: Some(address) }
-}
-
-pub(crate) fn may_be_answered(message: impl Into<String>) -> Want {
-    Want::MayBeAnswered(message.into())
 }
 
 pub(crate) fn not_answered(message: impl Into<String>) -> Want {

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use crate::case::{
-    Address, Api, Case, Is, On, Webhook, answered, answered_at, contact, may_be_answered, message,
-    no_message, no_status, not_answered, not_marked, one_contact, other_lane, taken_over,
+    Address, Api, Case, Is, On, Want, Webhook, answered, answered_at, contact, message, no_message,
+    no_status, not_answered, not_marked, one_contact, other_lane, taken_over,
 };
 use crate::play::{Order, play};
 
@@ -87,8 +87,7 @@ fn people() -> Vec<Row> {
             true,
             vec![
                 one_contact(&["5511987650020", "551187650020"], &["wamid.EXT5E131AE4E3A8FF168BB33646"]),
-                // What went out a minute ago is a human agent's, once it is known.
-                may_be_answered("wamid.EXT5E131AE4E3A8FF168BB33646"),
+                Want::MayBeAnswered("wamid.EXT5E131AE4E3A8FF168BB33646".to_owned()),
             ],
         ),
         (

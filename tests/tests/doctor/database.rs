@@ -71,5 +71,10 @@ async fn what_needs_a_person_is_remarked_on() -> Result<()> {
         .has("remark", "database", "held", &["Kapso has refused the token"])?
         .has("remark", "database", "arrivals", &["no webhook has ever come", "No se reciben webhooks"])?;
     anyhow::ensure!(!format!("{told:?}").contains("have failed"), "{told:?}");
+    let unpaid = "UPDATE api_keys SET unpaid_since = held_since WHERE id = $1";
+    sqlx::query(unpaid).bind(client.key_id()).execute(scene.stage.pool()).await?;
+    let told = scene.doctor(&["--only", "database"]).await?;
+    told.names("database", "held", &["credits at Kapso are exhausted", "add credits in Kapso"])?;
+    anyhow::ensure!(!format!("{told:?}").contains("refused the token"), "{told:?}");
     Ok(())
 }

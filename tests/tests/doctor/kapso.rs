@@ -1,7 +1,7 @@
 //! Kapso's side: the token, the webhook's registration, and what became of what it sent.
 
 use anyhow::{Result, ensure};
-use kapso_sim::{Fault, InboundMessage, Outcome, Reply};
+use kapso_sim::{Fault, InboundMessage, MessagingHealth, NumberState, Outcome, Reply};
 use serde_json::{Value, json};
 
 use crate::scene::{PATIENCE, Scene, TOKEN};
@@ -82,6 +82,51 @@ async fn an_event_that_is_not_subscribed_is_named() -> Result<()> {
     let told = scene.doctor(&["--only", "webhook"]).await?;
     told.has("remark", "webhook", "events", &["whatsapp.message.delivered", "what became of our messages"])?;
     ensure!(told.code == Some(0), "{told:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_number_that_lets_nothing_in_or_out_is_named() -> Result<()> {
+    let scene = Scene::new().await?;
+    let well = scene.sim.number();
+    let asked = async |number: NumberState| {
+        scene.sim.set_number(number);
+        scene.doctor(&["--only", "number"]).await
+    };
+    let off = NumberState { inbound_processing_enabled: false, ..well.clone() };
+    asked(off).await?.names(
+        "number",
+        "inbound",
+        &["inbound_processing_enabled", "No se reciben webhooks", "worker backfill"],
+    )?;
+    let blocked = well.clone().messaging(MessagingHealth::Blocked);
+    asked(blocked).await?.names("number", "messaging", &["BLOCKED", "nothing can be sent"])?;
+    for (number, about, word) in [
+        (well.clone().messaging(MessagingHealth::Limited), "messaging", "LIMITED"),
+        (NumberState { quality_rating: "RED".to_owned(), ..well.clone() }, "quality", "quality RED"),
+        (NumberState { connection_passed: None, ..well.clone() }, "health", "phone_number_connection"),
+    ] {
+        let told = asked(number).await?;
+        told.has("remark", "number", about, &[word])?;
+        ensure!(told.code == Some(0), "{told:?}");
+    }
+    let cut = NumberState { connection_passed: Some(false), ..well.clone() };
+    asked(cut).await?.names("number", "health", &["phone_number_connection failed"])?;
+    asked(well).await?.clears("number", "inbound")?.clears("number", "health")?;
+    Ok(())
+}
+
+/// Kapso shows it to whoever has the key; no output of ours does.
+#[tokio::test]
+async fn the_secret_that_kapso_lists_is_not_shown() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.registers(json!({ "secret_key": "s3cret-of-kapso" })).await?;
+    for args in
+        [&["doctor"][..], &["doctor", "--json"], &["webhook", "status"], &["webhook", "status", "--json"]]
+    {
+        let said = scene.run("worker", args, b"").await?;
+        ensure!(!format!("{said:?}").contains("s3cret-of-kapso"), "{said:?}");
+    }
     Ok(())
 }
 

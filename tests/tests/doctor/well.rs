@@ -41,6 +41,9 @@ async fn where_all_is_well_it_says_so() -> Result<()> {
         ("ingest", "ready"),
         ("ingest", "spool"),
         ("api", "token"),
+        ("number", "inbound"),
+        ("number", "messaging"),
+        ("number", "quality"),
         ("webhook", "registered"),
         ("webhook", "events"),
         ("webhook", "deliveries"),
@@ -69,8 +72,9 @@ async fn a_person_reads_it() -> Result<()> {
     let scene = Scene::new().await?;
     let _programs = scene.open().await?;
     scene.somebody_writes().await?;
-    let said =
-        scene.run("worker", &["doctor", "--only", "configuration,broker,api,webhook,road"], b"").await?;
+    let said = scene
+        .run("worker", &["doctor", "--only", "configuration,broker,api,number,webhook,road"], b"")
+        .await?;
     ensure!(said.code == Some(0), "{said:?}");
     insta::assert_snapshot!(without_numbers(&said.out), @r"
     configuration
@@ -89,6 +93,13 @@ async fn a_person_reads_it() -> Result<()> {
 
     api
       ✓ token        Kapso's API at N.N.N.N takes our token
+
+    number
+      ✓ inbound      Kapso processes what people write
+      ✓ status       CONNECTED
+      ✓ messaging    Meta lets it send (AVAILABLE)
+      ✓ quality      quality GREEN, messaging limit N, throughput TIER_NK
+      ✓ health       Kapso's checks of the number pass
 
     webhook
       ✓ registered   it leads to http://N.N.N.N:N/api/whatsapp/webhook
@@ -150,6 +161,10 @@ async fn where_nothing_is_well_it_says_that_too() -> Result<()> {
     api
       ✗ token        Kapso's API at N.N.N.N does not answer: Connection refused (os error N)
                      → is KAPSO_API_BASE_URL right, and may this machine reach it (DNS, firewall)?
+
+    number
+      ✗ number       Kapso could not list our numbers (Connection refused (os error N))
+                     → try again, and look whether KAPSO_PLATFORM_URL can be reached
 
     webhook
       ✗ registered   Kapso could not list the webhooks of a number (Connection refused (os error N))

@@ -1,6 +1,7 @@
 //! The whole road, with nothing of it replaced but Kapso: ingest, `RabbitMQ`, worker, Postgres, and back.
 
 mod ahead;
+mod answers;
 mod configuration;
 mod databases;
 mod dialects;

@@ -110,23 +110,30 @@ async fn registered_twice_it_is_registered_once() -> Result<()> {
     scene.sim.clear_webhook_url();
     scene.webhook(&["register", "--dry-run"]).await?.fine()?;
     ensure!(scene.writes().is_empty(), "a dry run wrote: {:?}", scene.writes());
-    for _ in 0..2 {
-        let said = scene.webhook(&["register"]).await?.fine()?;
+    for args in [&["register"][..], &["register"], &["status"], &["status", "--json"], &["resume"]] {
+        let said = scene.webhook(args).await?.fine()?;
         ensure!(!format!("{said:?}").contains(REGISTERED), "{said:?}");
     }
+    ensure!(
+        scene.registered().await?[0]["secret_key"] == REGISTERED,
+        "Kapso lists it to whoever has the key"
+    );
     let found = scene.registered().await?;
     ensure!(found.len() == 1 && found[0]["url"] == scene.stage.webhook_url(), "{found:?}");
     ensure!(found[0]["events"].as_array().is_some_and(|events| events.len() == 11), "{found:?}");
     let secrets: Vec<_> =
         scene.writes().iter().map(|call| call.body["whatsapp_webhook"]["secret_key"].clone()).collect();
-    // Kapso shows the secret, so the second time there is nothing to change.
-    ensure!(secrets == [REGISTERED], "{secrets:?}");
+    // It is set each time, since nobody looks at what Kapso has.
+    ensure!(secrets == [REGISTERED, REGISTERED], "{secrets:?}");
     scene.webhook(&["status"]).await?.fine()?;
 
     // It is what opens the door, and a test event comes through.
     let ingest = scene.stage.ingest().await?;
     let said = scene.webhook(&["test"]).await?.fine()?;
-    ensure!(said.out.contains("FROM webhooks"), "{said:?}");
+    ensure!(
+        said.out.contains("FROM webhooks") && said.out.contains("whatsapp.message.delivered"),
+        "{said:?}"
+    );
     wait::until("the test event", PATIENCE, async || ingest.log().contains("webhook accepted")).await?;
 
     // Somebody else is told too: nobody is hindered, and it is said.
@@ -136,6 +143,77 @@ async fn registered_twice_it_is_registered_once() -> Result<()> {
     scene.platform("POST", "/whatsapp/webhooks", other).await?;
     let said = scene.webhook(&["register"]).await?.fine()?;
     ensure!(said.out.contains("1 active webhooks of the number go elsewhere"), "{said:?}");
+    Ok(())
+}
+
+/// Kapso never changes a kind: a webhook of another kind is replaced, when somebody says so.
+#[tokio::test]
+async fn a_webhook_of_another_kind_is_made_anew_when_asked() -> Result<()> {
+    let scene = Scene::beside_a_platform().await?;
+    scene.sim.clear_webhook_url();
+    scene.webhook(&["register", "--kind", "meta"]).await?.fine()?;
+    let kinds = async || -> Result<Vec<String>> {
+        let found = scene.registered().await?;
+        Ok(found.iter().map(|it| it["kind"].as_str().unwrap_or_default().to_owned()).collect())
+    };
+    ensure!(kinds().await? == ["meta"]);
+    let old = scene.registered().await?[0]["id"].clone();
+    let said = scene.webhook(&["test"]).await?;
+    ensure!(said.code == Some(1) && said.err.contains("--event"), "{said:?}");
+
+    // What it is, it stays, and that is said.
+    let said = scene.webhook(&["register"]).await?.fine()?;
+    ensure!(said.out.contains("must be made anew: worker webhook register --replace"), "{said:?}");
+    let said = scene.webhook(&["register", "--kind", "meta"]).await?.fine()?;
+    ensure!(!said.out.contains("anew"), "{said:?}");
+    let before = scene.writes().len();
+    for (args, code, words) in [
+        (&["register", "--kind", "kapso"][..], 1, "--kind kapso --replace"),
+        // Nobody is there to be asked.
+        (&["register", "--replace"], 1, "--yes"),
+        (&["register", "--replace", "--dry-run"], 0, "this was a dry run"),
+    ] {
+        let said = scene.webhook(args).await?;
+        ensure!(said.code == Some(code), "{said:?}");
+        ensure!(
+            format!("{said:?}").contains("must be made anew") && format!("{said:?}").contains(words),
+            "{said:?}"
+        );
+    }
+    ensure!(scene.writes().len() == before && scene.registered().await?[0]["id"] == old);
+
+    let said = scene.webhook(&["register", "--replace", "--yes"]).await?.fine()?;
+    let found = scene.registered().await?;
+    ensure!(found.len() == 1 && found[0]["kind"] == "kapso" && found[0]["id"] != old, "{found:?}");
+    ensure!(found[0]["secret_key"] == scene.stage.setting("KAPSO_WEBHOOK_SECRET"), "{found:?}");
+    ensure!(said.out.contains("is deleted") && !said.out.contains("everything comes twice"), "{said:?}");
+    // The new one comes first: in no moment is there none.
+    let calls = scene.sim.calls();
+    let last: Vec<_> = calls.iter().rev().filter(|call| call.method != "GET").take(2).collect();
+    ensure!(last[0].method == "DELETE" && last[1].method == "POST", "{last:?}");
+    // It is of that kind already.
+    scene.webhook(&["register", "--replace", "--yes"]).await?.fine()?;
+    ensure!(scene.registered().await?[0]["id"] == found[0]["id"]);
+    scene.webhook(&["status"]).await?.fine()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_test_is_of_an_event_that_is_subscribed() -> Result<()> {
+    let scene = Scene::beside_a_platform().await?;
+    let id = scene.registered().await?[0]["id"].as_str().unwrap_or_default().to_owned();
+    let events = json!({ "whatsapp_webhook": { "events": ["whatsapp.message.received"] } });
+    scene.platform("PATCH", &format!("/whatsapp/webhooks/{id}"), events).await?;
+    let said = scene.webhook(&["test"]).await?.fine()?;
+    ensure!(said.out.contains("whatsapp.message.received"), "{said:?}");
+    let said = scene.webhook(&["test", "--event", "whatsapp.message.read"]).await?;
+    ensure!(said.code == Some(1) && said.err.contains("not subscribed to whatsapp.message.read"), "{said:?}");
+    let calls = scene.sim.calls();
+    let tests: Vec<_> = calls.iter().filter(|call| call.path.ends_with("/test")).collect();
+    ensure!(
+        tests.len() == 1 && tests[0].body == json!({ "event_type": "whatsapp.message.received" }),
+        "{tests:?}"
+    );
     Ok(())
 }
 

@@ -60,13 +60,13 @@ pub(super) async fn credits(pool: &PgPool, keys: &Keys) -> sqlx::Result<Verdict>
 async fn held_since(
     pool: &PgPool,
     keys: &Keys,
-    hold: &str,
+    reason: &str,
 ) -> sqlx::Result<Option<(OffsetDateTime, &'static str)>> {
     let held: Vec<(String, OffsetDateTime)> = sqlx::query_as(
-        "SELECT id, held_since FROM api_keys WHERE id = ANY($1) AND hold = $2 AND held_since IS NOT NULL",
+        "SELECT id, held_since FROM api_keys WHERE id = ANY($1) AND hold_reason = $2 AND held_since IS NOT NULL",
     )
     .bind([Some(&keys.own), keys.by_proxy.as_ref()].into_iter().flatten().collect::<Vec<_>>())
-    .bind(hold)
+    .bind(reason)
     .fetch_all(pool)
     .await?;
     let of = |key: &str| held.iter().find(|(id, _)| id == key).map(|(_, since)| *since);

@@ -39,7 +39,7 @@ impl ApiKey {
 struct Row {
     limited_until: Option<OffsetDateTime>,
     failures: i32,
-    hold: Option<String>,
+    hold_reason: Option<String>,
     held_since: Option<OffsetDateTime>,
     next_probe_at: Option<OffsetDateTime>,
     probe: Option<String>,
@@ -52,7 +52,7 @@ impl From<Row> for Key {
         Self {
             limited_until: row.limited_until,
             failures: row.failures,
-            hold: row.hold.as_deref().map(Hold::named).zip(row.held_since),
+            hold: row.hold_reason.as_deref().map(Hold::named).zip(row.held_since),
             next_probe_at: row.next_probe_at,
             probe: row.probe.zip(row.probe_until),
             marks_unpaid: row.marks_unpaid,
@@ -78,7 +78,7 @@ pub(super) async fn look(
     let glances: Vec<Glance> = sqlx::query_as(
         "SELECT now(), EXISTS (SELECT FROM effects WHERE kind = ANY('{send_text,mark_read}')
                 AND state = 'pending' AND lease IS NULL AND next_at <= now()) AS due,
-            limited_until, COALESCE(failures, 0) AS failures, hold, held_since, next_probe_at, probe, probe_until,
+            limited_until, COALESCE(failures, 0) AS failures, hold_reason, held_since, next_probe_at, probe, probe_until,
             COALESCE(marks_unpaid, false) AS marks_unpaid
          FROM UNNEST($1::text[]) WITH ORDINALITY AS wanted (id, place) LEFT JOIN api_keys USING (id) ORDER BY place",
     )
@@ -94,7 +94,8 @@ pub(super) async fn look(
 pub(super) async fn lock(tx: &mut PgConnection, id: &str) -> sqlx::Result<Key> {
     // By name: a later version adds columns while this one runs, and what is prepared must not change.
     const LOCK: &str =
-        "SELECT limited_until, failures, hold, held_since, next_probe_at, probe, probe_until, marks_unpaid
+        "SELECT limited_until, failures, hold_reason, held_since, next_probe_at, probe, probe_until,
+            marks_unpaid
          FROM api_keys WHERE id = $1 FOR UPDATE";
     if let Some(row) = sqlx::query_as::<_, Row>(LOCK).bind(id).fetch_optional(&mut *tx).await? {
         return Ok(row.into());
@@ -143,17 +144,19 @@ pub(super) async fn forget_calls(pool: &PgPool) -> sqlx::Result<()> {
 pub(super) async fn save(tx: &mut PgConnection, id: &str, key: &Key) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE api_keys SET limited_until = $2, failures = $3, hold = $4, held_since = $5,
-            next_probe_at = $6, probe = $7, probe_until = $8, marks_unpaid = $9 WHERE id = $1",
+            next_probe_at = $6, probe = $7, probe_until = $8, marks_unpaid = $9,
+            unpaid_since = $10 WHERE id = $1",
     )
     .bind(id)
     .bind(key.limited_until)
     .bind(key.failures)
-    .bind(key.hold.map(|(hold, _)| hold.name()))
+    .bind(key.hold.map(|(hold, _)| hold.kept_as()))
     .bind(key.hold.map(|(_, since)| since))
     .bind(key.next_probe_at)
     .bind(key.probe.as_ref().map(|(probe, _)| probe))
     .bind(key.probe.as_ref().map(|(_, until)| until))
     .bind(key.marks_unpaid)
+    .bind(key.hold.filter(|(hold, _)| *hold == Hold::CreditsExhausted).map(|(_, since)| since))
     .execute(tx)
     .await?;
     Ok(())

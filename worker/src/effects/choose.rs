@@ -109,13 +109,13 @@ const LOCK_LANES: &str = concat!(
 );
 const _: () = assert!(AT_ONCE <= 256, "LOCK_LANES would leave room unused");
 
-/// The loop guard: replies that are due in a lane which has had too many lately.
+/// The loop guard: replies that are due to a person who has had too many lately.
 const GUARD_LANES: &str = "UPDATE effects SET state = 'discarded', settled_at = now(),
         outcome = 'loop guard: the lane has had ' || $2 || ' replies in a minute or ' || $3 || ' in an hour'
      WHERE lane = ANY($1) AND kind = 'send_text' AND state = 'pending' AND lease IS NULL AND next_at <= now()
      AND EXISTS (
-        SELECT FROM effects sent WHERE sent.lane = effects.lane AND sent.kind = 'send_text'
-        AND sent.state IN ('done', 'unknown') AND sent.settled_at > now() - interval '1 hour'
+        SELECT FROM lanes_of_person(effects.lane) lanes JOIN effects sent ON sent.lane = lanes.id
+        WHERE sent.kind = 'send_text' AND sent.state IN ('done', 'unknown') AND sent.settled_at > now() - interval '1 hour'
         HAVING count(*) >= $3
             OR count(*) FILTER (WHERE sent.settled_at > now() - interval '1 minute') >= $2)";
 

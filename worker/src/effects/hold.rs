@@ -31,7 +31,7 @@ pub(super) enum Hold {
 impl Hold {
     const ALL: [Self; 3] = [Self::Failing, Self::TokenRefused, Self::CreditsExhausted];
 
-    /// As the table and the figures have it.
+    /// As figures have it, and the table's column `hold_reason`.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Failing => "failing",
@@ -40,7 +40,16 @@ impl Hold {
         }
     }
 
-    /// From the table. A reason that only a later version knows holds the key all the same.
+    /// As the table's column `hold` has it, which workers of the version before read and write: to
+    /// them exhausted credits are like a refused token.
+    pub(super) const fn kept_as(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::TokenRefused | Self::CreditsExhausted => "token_refused",
+        }
+    }
+
+    /// From the table's column `hold_reason`. A reason that only a later version knows holds the key all the same.
     pub(super) fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|hold| hold.name() == name).unwrap_or(Self::Failing)
     }

@@ -23,8 +23,8 @@ macro_rules! discard {
                 SELECT DISTINCT ON (waiting.id) waiting.id, pause.until, pause.why
                 FROM waiting JOIN lanes ON lanes.id = waiting.lane
                 CROSS JOIN LATERAL (
-                    SELECT lanes.paused_until, COALESCE(lanes.pause_reason, 'by hand')
-                    WHERE lanes.paused_until IS NOT NULL",
+                    SELECT theirs.paused_until, COALESCE(theirs.pause_reason, 'by hand')
+                    FROM lanes_of_person(waiting.lane) theirs WHERE theirs.paused_until IS NOT NULL",
             $takeovers,
             ") pause (until, why)
                 WHERE pause.until > waiting.since

@@ -4,6 +4,7 @@ mod handoff;
 mod order;
 mod ours;
 mod people;
+mod sessions;
 
 use anyhow::{Result, ensure};
 use kapso_sim::{Dialect, SentIds, SimConfig, Statuses};

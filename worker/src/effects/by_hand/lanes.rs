@@ -40,7 +40,7 @@ macro_rules! lanes {
                 ORDER BY talk.last_active_at DESC NULLS LAST, talk.id DESC LIMIT 1)) AS conversation_id
          FROM lanes LEFT JOIN LATERAL (
             SELECT found.until, found.why FROM (
-                SELECT lanes.paused_until, COALESCE(lanes.pause_reason, 'by hand')
+                SELECT paused.paused_until, COALESCE(paused.pause_reason, 'by hand') FROM lanes_of_person(lanes.id) paused
                 UNION ALL
                 SELECT at + make_interval(secs => $1), by || ' at ' || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'
                 FROM takeovers(lanes.id, GREATEST(resumed_at, now() - make_interval(secs => $1))) WHERE $1 > 0

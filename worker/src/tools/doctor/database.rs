@@ -230,7 +230,7 @@ async fn held(connection: &mut PgConnection, scope: &Scope) -> sqlx::Result<Vec<
     let mut findings = Vec::new();
     for (id, place) in [(Some(client.key_id()), "Kapso"), (client.proxy_key_id(), "Kapso's Meta proxy")] {
         let hold: Option<String> =
-            sqlx::query_scalar("SELECT hold FROM api_keys WHERE id = $1 AND hold IS NOT NULL")
+            sqlx::query_scalar("SELECT hold_reason FROM api_keys WHERE id = $1 AND hold_reason IS NOT NULL")
                 .bind(id)
                 .fetch_optional(&mut *connection)
                 .await?;
