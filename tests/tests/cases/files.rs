@@ -122,20 +122,18 @@ fn people() -> Vec<Row> {
 fn silence() -> Vec<Row> {
     const GROUP: &str = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD";
     let groups = [
-        (
-            "28-group-meta",
-            "wamid.EXT794342018332F653493B94F8",
-            "wamid.EXTA6B66EF3080F3FA54E57FF6A",
-            On::Proxy,
-        ),
-        ("28-group-v2", "wamid.EXTC3BB525649764CD9085930F0", "wamid.EXT784F7970A875B21624507AA7", On::Both),
+        ("meta", "56911100028", "wamid.EXT794342018332F653493B94F8", "wamid.EXTA6B66EF3080F3FA54E57FF6A"),
+        ("v2", "56911100228", "wamid.EXTC3BB525649764CD9085930F0", "wamid.EXT784F7970A875B21624507AA7"),
     ];
-    let groups = groups.map(|(folder, in_group, private, on)| {
+    let groups = groups.map(|(dialect, member, in_group, private)| {
+        let (folder, on) =
+            if dialect == "v2" { ("28-group-v2", On::Both) } else { ("28-group-meta", On::Proxy) };
         let wants = vec![
             message(in_group, &[("group_id", Is::Text(GROUP)), ("direction", Is::Text("inbound"))]),
             not_answered(in_group),
             not_marked(in_group),
             other_lane(in_group, private),
+            one_contact(&[member], &[in_group, private]),
             message(private, &[("group_id", Is::Null)]),
             answered(private, on),
         ];

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ALL, KAPSOS, on};
-use crate::case::{Case, Is, Want, answered, message, not_answered, not_marked, other_lane};
+use crate::case::{Case, Is, Want, answered, message, not_answered, not_marked, one_contact, other_lane};
 use crate::dialects::{Dialect, Guide, Meta, OUR_NUMBER, Person, Said, V1, V2Batch, batch, told};
 
 /// A group, as WhatsApp names it.
@@ -60,7 +60,11 @@ fn summary_of_a_voice_note(dialect: Dialect, nth: u16) -> Case {
 }
 
 fn of_a_group(in_group: &Said, private: &Said, dialect: Dialect) -> Vec<Want> {
+    // In the first dialect a group's message may not say who wrote it.
+    let messages = [private.id.as_str(), &in_group.id];
+    let messages = if dialect == V1 { &messages[..1] } else { &messages[..] };
     vec![
+        one_contact(&[&private.who.number], messages),
         message(&in_group.id, &[("group_id", Is::Text(GROUP)), ("direction", Is::Text("inbound"))]),
         not_answered(&in_group.id),
         not_marked(&in_group.id),
