@@ -72,7 +72,10 @@ impl Sides<'_> {
                 .user_id(message, &format!("{side}_parent_user_id"));
         }
         if in_group {
-            return person.names();
+            // The first dialect has the author's number in another field.
+            let has_author = text(message, "from").is_some() || text(message, "from_user_id").is_some();
+            let is_theirs = direction == Some(Direction::Inbound) && !has_author;
+            return if is_theirs { person.number(message, "phone_number") } else { person }.names();
         }
         person
             .number(message, "phone_number")
