@@ -24,12 +24,6 @@ LANGUAGE sql IMMUTABLE AS $$
     END
 $$;
 
--- Two more reasons for which nothing is owed: the message was written in a group, or is of a type that nobody wrote.
--- Not validated: what is there satisfied the older, narrower list.
-ALTER TABLE effects DROP CONSTRAINT effects_refused_check;
-ALTER TABLE effects ADD CONSTRAINT effects_refused_check
-    CHECK (refused IN ('off', 'origin', 'too_old', 'not_addressable', 'type', 'group')) NOT VALID;
-
 -- What is written in a group takes over nobody's private conversation. Beyond that the function is as it was.
 CREATE OR REPLACE FUNCTION takeovers(lane text, since timestamptz)
 RETURNS TABLE (at timestamptz, by text, evidence text)

@@ -109,15 +109,13 @@ pub enum Refusal {
 pub(super) enum Reason {
     NotAddressable,
     TooOld,
+    /// What the message is: where it was written, of which type.
     Origin,
     Off,
-    Type,
-    Group,
 }
 
 impl Reason {
-    const ALL: [Self; 6] =
-        [Self::NotAddressable, Self::TooOld, Self::Origin, Self::Off, Self::Type, Self::Group];
+    const ALL: [Self; 4] = [Self::NotAddressable, Self::TooOld, Self::Origin, Self::Off];
 
     /// As the table has it.
     pub(super) const fn name(self) -> &'static str {
@@ -126,8 +124,6 @@ impl Reason {
             Self::TooOld => "too_old",
             Self::Origin => "origin",
             Self::Off => "off",
-            Self::Type => "type",
-            Self::Group => "group",
         }
     }
 
@@ -142,11 +138,9 @@ impl Refusal {
     pub(super) const fn reason(&self) -> Reason {
         match self {
             Self::Off(_) => Reason::Off,
-            Self::Origin(_) => Reason::Origin,
+            Self::Origin(_) | Self::Type(_) | Self::Group => Reason::Origin,
             Self::TooOld(_) => Reason::TooOld,
             Self::NotAddressable(_) => Reason::NotAddressable,
-            Self::Type(_) => Reason::Type,
-            Self::Group => Reason::Group,
         }
     }
 }
