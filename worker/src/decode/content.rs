@@ -40,8 +40,7 @@ pub(super) fn read(value: &Value, kept: Option<&Value>, message: &mut Message) {
     message.kind = kind(value);
     let kind = message.kind.as_deref().unwrap_or_default();
     let body = object(value, kind);
-    // Some write a text without the object around it.
-    message.body = written(kind, body).or_else(|| (kind == "text").then(|| text(value, "text")).flatten());
+    message.body = written(kind, body);
     message.media = media(MEDIA.contains(&kind).then_some(body), kept);
     message.context = context(value);
     message.content = content(value, kind, body);

@@ -29,7 +29,7 @@ struct Change<'a> {
 }
 
 /// Items with their places.
-pub(super) type Items = Vec<(Option<String>, Told)>;
+type Items = Vec<(Option<String>, Told)>;
 
 /// Decodes a body: every message and status in it is an item of its own.
 pub(super) fn decode(body: &Value, place: Option<&str>, received_at: OffsetDateTime) -> Items {
@@ -60,8 +60,14 @@ fn one_change(entry: &Value, change: &Value, place: String, received_at: OffsetD
         Some("messages") | None => parts.messages(items),
         Some("smb_message_echoes" | "message_echoes") => parts.echoes(items),
         Some("history") => parts.history(items),
-        Some("user_id_update") => meta_people::ids_changed(entry, value, &parts.place, received_at, items),
-        Some("user_preferences") => meta_people::preferences(entry, value, &parts.place, received_at, items),
+        Some(field @ ("user_id_update" | "user_preferences")) => {
+            let read =
+                if field == "user_preferences" { meta_people::preference } else { meta_people::id_changed };
+            for (index, item) in list(value, field) {
+                let place = format!("{}.value.{field}[{index}]", parts.place);
+                items.push((Some(place), read(entry, item, received_at)));
+            }
+        }
         Some(field) => {
             let told = subject::of_meta(field, entry, value, received_at);
             items.push((Some(parts.place.clone()), told));
@@ -78,7 +84,7 @@ fn or_no_object(value: &Value, told: Told) -> Told {
 }
 
 /// A field's list, with the place of each in it.
-pub(super) fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
     value.get(field).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
