@@ -131,6 +131,11 @@ const COVER_MARKS: &str = "WITH marks AS (
      WHERE effects.id = marks.id AND marks.id <> newest.id AND marks.lease IS NULL
      AND effects.state IS NOT DISTINCT FROM 'pending'";
 
+/// The replies that wait in these locked lanes, read before what must not leave is taken out of them. One that is owed
+/// only after that has not been looked at: it waits for the next turn.
+const WAITING_REPLIES: &str = "SELECT id FROM effects
+     WHERE lane = ANY($1) AND kind = 'send_text' AND state = 'pending' AND lease IS NULL";
+
 /// The next effect of each locked lane: the first of each kind is looked at, however many come
 /// after it. The lanes are looked at again, now that nobody else can choose from them. A
 /// projection that has just refused, moved or completed an effect has the last word; asked with `IS NOT
@@ -159,6 +164,7 @@ const LEASE_NEXT: &str = concat!(
         AND effects.lane IS NOT DISTINCT FROM placed.lane AND ",
     by_this_way!(),
     "
+        AND (placed.kind <> 'send_text' OR placed.id = ANY($10))
         AND (placed.kind = 'send_text' OR of_its_kind <= $6) AND (placed.attempts = 0 OR of_its_sort <= $7)
         RETURNING effects.id, effects.kind, message_id, kapso_message_id, conversation_id, phone_number_id,
             recipient, body, effects.attempts),
@@ -187,6 +193,7 @@ pub(super) async fn choose(
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
+    let replies: Vec<i64> = sqlx::query_scalar(WAITING_REPLIES).bind(&lanes).fetch_all(&mut *tx).await?;
     withdrawn::discard(&mut *tx, &lanes).await?;
     if share.way == Way::Own {
         hold_back(tx, &lanes, wanted).await?;
@@ -204,6 +211,7 @@ pub(super) async fn choose(
         .bind(share.retries)
         .bind(share.lease().as_secs_f64())
         .bind(wanted.token)
+        .bind(&replies)
         .fetch_all(tx)
         .await
 }
