@@ -1,12 +1,12 @@
-//! Statuses that speak of something else than the message whose id they carry.
+//! Statuses: those that speak of something else than the message whose id they carry, and an early form.
 
 use serde_json::{Value, json};
 
 use crate::case::{Case, Is, Want, message, no_status};
-use crate::dialects::{Person, Said, Told, V2, changed, told, unix};
+use crate::dialects::{PHONE_NUMBER_ID, Person, Said, Told, V2, changed, event, told, unix};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![payment_beside_sent(), payment_alone(), payment_beside_delivered(), call()]
+    vec![payment_beside_sent(), payment_alone(), payment_beside_delivered(), call(), early_and_flat()]
 }
 
 fn sent(who: &Person) -> (Said, Told) {
@@ -53,7 +53,7 @@ fn payment_alone() -> Case {
     let mut failed = sent.clone().body;
     failed["message"]["kapso"]["status"] = json!("failed");
     failed["message"]["kapso"]["statuses"] = json!([payment(&said)]);
-    let failed = crate::dialects::event("whatsapp.message.failed", failed);
+    let failed = event("whatsapp.message.failed", failed);
     Case::new(who.key, vec![sent.into(), failed.into()], not_failed(&said.id, "sent")).any_order()
 }
 
@@ -78,4 +78,28 @@ fn call() -> Case {
     wants.push(no_status(&said.id, "read"));
     wants.push(message(&said.id, &[("body", Is::Text("su pago")), ("direction", Is::Text("outbound"))]));
     Case::new(who.key, vec![sent.into(), calls.into()], wants).any_order()
+}
+
+/// Early versions of the second dialect had Kapso's fields, the statuses among them, flat on Meta's message, and the
+/// first dialect's configuration in the conversation.
+fn early_and_flat() -> Case {
+    let who = Person::new("early-and-flat", 304);
+    let said = Said { ours: Some("cloud_api"), at: -50, ..Said::text(&who, 1, "su pedido") };
+    let delivered = json!({
+        "message": {
+            "id": said.id, "timestamp": unix(said.at), "type": "text", "text": said.object, "to": who.number,
+            "direction": "outbound", "status": "delivered", "has_media": false,
+            "statuses": [status(&said, "sent", -45), status(&said, "delivered", -40)],
+        },
+        "conversation": {
+            "id": who.conversation, "phone_number": who.number, "status": "active", "metadata": {},
+            "whatsapp_config_id": "cfg-case",
+        },
+        "phone_number_id": PHONE_NUMBER_ID,
+    });
+    let wants = vec![message(
+        &said.id,
+        &[("body", Is::Text("su pedido")), ("sent_at", Is::Set), ("delivered_at", Is::Set)],
+    )];
+    Case::new(who.key, vec![event("whatsapp.message.delivered", delivered).into()], wants)
 }

@@ -1,16 +1,22 @@
 //! What no person wrote, or not to us alone, is stored and not answered.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ALL, KAPSOS, on};
 use crate::case::{Case, Is, Want, answered, message, not_answered, not_marked, one_contact, other_lane};
-use crate::dialects::{Dialect, Guide, Meta, OUR_NUMBER, Person, Said, V1, V2Batch, batch, told};
+use crate::dialects::{Dialect, Guide, Meta, OUR_NUMBER, Person, Said, V1, V2, V2Batch, batch, told};
 
 /// A group, as WhatsApp names it.
 const GROUP: &str = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZC";
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = vec![one_batch_of_a_group_and_a_chat(), our_number_in_v1(), our_number_in_the_guide()];
+    let mut cases = vec![
+        one_batch_of_a_group_and_a_chat(),
+        our_number_in_v1(),
+        our_number_in_the_guide(),
+        type_in_another_webhook(),
+        group_in_another_webhook(),
+    ];
     for (dialect, nth) in ALL.into_iter().zip(0..) {
         cases.extend([unsupported(dialect, nth), unknown_type(dialect, nth), reaction(dialect, nth)]);
         if dialect != Meta {
@@ -91,6 +97,32 @@ fn one_batch_of_a_group_and_a_chat() -> Case {
     let private = Said::text(&who, 2, "en privado: ayuda");
     let wants = of_a_group(&in_group, &private, V2Batch);
     Case::new(who.key.clone(), vec![batch(&[&in_group, &private]).into()], wants)
+}
+
+/// The webhook that gives the text does not give the type: another one has.
+fn type_in_another_webhook() -> Case {
+    let who = Person::new("type-in-another", 151);
+    let said = Said::of(&who, 1, "unsupported", json!({}), "[Unsupported message: ayuda]");
+    let mut untyped = told(Guide, &said);
+    untyped.body["payload"]["message_type"] = Value::Null;
+    let wants = vec![message(&said.id, &[("type", Is::Text("unsupported"))]), not_answered(&said.id)];
+    Case::new(who.key.clone(), vec![told(V2, &said).into(), untyped.into()], wants)
+}
+
+/// The webhook that gives the text does not give the group: that of its edit has.
+fn group_in_another_webhook() -> Case {
+    let who = Person::new("group-in-another", 152);
+    let said = Said::text(&who, 1, "ayuda en el grupo").at(-9);
+    let edit = json!({
+        "original_message_id": said.id, "message": { "type": "text", "text": { "body": "ayuda a todos" } },
+    });
+    let edit = Said::of(&who, 2, "edit", edit, "ayuda a todos").with(json!({ "group_id": GROUP }));
+    let wants = vec![
+        message(&said.id, &[("group_id", Is::Text(GROUP)), ("body", Is::Text("ayuda a todos"))]),
+        not_answered(&said.id),
+        not_marked(&said.id),
+    ];
+    Case::new(who.key.clone(), vec![told(V2, &edit).into(), told(Guide, &said).into()], wants)
 }
 
 /// Our own number, by the number's configuration that stands beside the message.
